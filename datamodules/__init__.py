@@ -1,0 +1,1 @@
+"""Data sets as LightningDataModules, and below them the media readers."""

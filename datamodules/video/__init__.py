@@ -1,0 +1,1 @@
+"""Video files to named view tensors: reader, decode plan, samplers, views."""

@@ -1,0 +1,1 @@
+"""Views: each turns frames of one video into one tensor of a promised shape."""

@@ -1,0 +1,1 @@
+"""Commands over data or many runs: python -m experiments COMMAND."""

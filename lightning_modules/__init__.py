@@ -1,0 +1,1 @@
+"""Training rules, one LightningModule a file."""

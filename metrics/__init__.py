@@ -1,0 +1,1 @@
+"""Challenge scores, statistics and efficiency counts."""

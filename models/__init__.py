@@ -1,0 +1,1 @@
+"""Plain torch networks; nothing of Lightning in here."""

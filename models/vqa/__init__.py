@@ -1,0 +1,1 @@
+"""Networks for video quality assessment: branches, fusion, head, network."""

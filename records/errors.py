@@ -1,0 +1,27 @@
+"""Errors that a user can cause and mend, each told in one sentence."""
+
+
+class UserError(Exception):
+    """The user's input is wrong; the command ends with exit code 2.
+
+    Args:
+        what: What is wrong, with the offending value.
+        where: File, row or config key where it was found.
+        mend: What the user can do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        super().__init__(what, where, mend)
+        self.what, self.where, self.mend = what, where, mend
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.mend}" if self.mend else text
+
+
+class CheckFailed(UserError):
+    """A check did not hold (over budget, files with errors, scores differ); exit code 1."""
+
+    exit_code = 1

@@ -1,0 +1,1 @@
+"""The command line and everything a run needs around it: layers, run folder, status, safe checkpoints, resume."""
