@@ -1,0 +1,97 @@
+"""Config files as layers: the `base:` key of a file names the files below it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from records.errors import UserError
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read one YAML config file as a mapping.
+
+    Raises:
+        UserError: If the file is missing, is no YAML, or holds anything but a mapping.
+    """
+    if not path.is_file():
+        raise UserError("no such config file", where=str(path), mend="runnable configs are under configs/exp")
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"not valid YAML ({_one_line(error)})", where=str(path), mend="mend the syntax there") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"holds a {type(value).__name__}, not keys", where=str(path), mend="write `key: value` lines")
+    return value
+
+
+def layers(path: str | Path, _above: tuple[Path, ...] = ()) -> list[Path]:
+    """Files that make up ``path``, lowest first, ``path`` itself last.
+
+    Raises:
+        UserError: If a file is missing or the files include each other.
+    """
+    path = Path(path).resolve()
+    if path in _above:
+        circle = " -> ".join(each.name for each in (*_above, path))
+        raise UserError(f"config files include each other ({circle})", where=str(path), mend="drop one `base:`")
+    base = read_config(path).get("base") or []
+    names = [base] if isinstance(base, str) else base
+    below = [found for name in names for found in layers(path.parent / name, (*_above, path))]
+    return list(dict.fromkeys([*below, path]))
+
+
+def named_files(arguments: list[str]) -> list[Path]:
+    """Config files that the user named on the command line, in order."""
+    files = []
+    for index, word in enumerate(arguments):
+        if word in ("--config", "-c"):
+            if index + 1 == len(arguments):
+                raise UserError("no file name follows", where=word, mend="give a YAML file")
+            files.append(Path(arguments[index + 1]))
+        elif word.startswith("--config="):
+            files.append(Path(word.partition("=")[2]))
+    return files
+
+
+def expand(arguments: list[str]) -> list[str]:
+    """Replace every `--config FILE` by `--config` of each of its layers; a file counts once, at its first place.
+
+    A file given twice would append its `callbacks+` twice.
+    """
+    expanded: list[str] = []
+    seen: set[Path] = set()
+    words = iter(arguments)
+    for word in words:
+        if word in ("--config", "-c"):
+            name = next(words)
+        elif word.startswith("--config="):
+            name = word.partition("=")[2]
+        else:
+            expanded.append(word)
+            continue
+        for layer in layers(name):
+            if layer not in seen:
+                seen.add(layer)
+                expanded += ["--config", str(layer)]
+    return expanded
+
+
+def run_name(files: list[Path]) -> tuple[str | None, str]:
+    """Experiment and variant that config files stand for.
+
+    The experiment is the stem of the last layer under a folder ``exp`` (else of the last file named), the variant
+    the stem of the last layer under a folder ``ablation``, else ``base``.
+    """
+    stack = [layer for file in files for layer in layers(file)]
+    experiments = [layer.stem for layer in stack if "exp" in layer.parts[:-1]]
+    variants = [layer.stem for layer in stack if "ablation" in layer.parts[:-1]]
+    plain = [file.stem for file in files]
+    experiment = experiments[-1] if experiments else plain[-1] if plain else None
+    return experiment, variants[-1] if variants else "base"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,72 @@
+"""`status.json`: what became of a run, right also after a signal."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from records.files import read_json, write_json
+
+
+class StatusFile(L.Callback):
+    """Keep ``status.json`` of a fit: ``running``, then ``interrupted`` or ``failed``; ``finished`` by :meth:`finish`.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.started = time.time()
+        self.signal: int | None = None
+
+    def write(self, state: str, trainer: L.Trainer, **more: Any) -> None:
+        """Write the state together with how far training is; rank zero only."""
+        if trainer.is_global_zero:
+            value = {
+                "state": state,
+                "epoch": trainer.current_epoch,
+                "step": trainer.global_step,
+                "max_epochs": trainer.max_epochs,
+                "world_size": trainer.world_size,
+                "pid": os.getpid(),
+                "started": self.started,
+                "updated": time.time(),
+                **more,
+            }
+            write_json(self.path, value)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say that the run is under way."""
+        self.write("running", trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say how far the run is."""
+        self.write("running", trainer)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Say what stopped the run; Lightning itself would exit 0 after SIGTERM and 1 after Ctrl-C."""
+        if isinstance(exception, SIGTERMException):
+            self.signal = 15
+        elif isinstance(exception, KeyboardInterrupt):
+            self.signal = 2
+        if self.signal:
+            self.write("interrupted", trainer, signal=self.signal)
+        else:
+            self.write("failed", trainer, error=f"{type(exception).__name__}: {exception}"[:1000])
+
+    def finish(self, trainer: L.Trainer) -> None:
+        """Say that the run reached its end."""
+        self.write("finished", trainer)
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """The status of a run; an absent or torn file reads as an empty one."""
+    try:
+        value = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
