@@ -1,0 +1,123 @@
+"""Rank pairs: which of two files people find better."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from records.errors import UserError
+from records.files import write_text
+from records.labels import clean_id, read_csv_rows, refuse_rows
+
+Kind = Literal["nonsource", "source"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One judged pair.
+
+    Args:
+        kind: ``source``: two versions of one content; ``nonsource``: two contents.
+        first: Id of the first file.
+        second: Id of the second file.
+        rank: 1 when the first is better, 2 when the second is.
+    """
+
+    kind: Kind
+    first: str
+    second: str
+    rank: Literal[1, 2]
+
+
+def read_pairs(path: str | Path) -> list[Pair]:
+    """Read rank pairs in file order.
+
+    Args:
+        path: The official workbook (``.xlsx``, sheets ``nonsource`` and ``source``, first three columns video1,
+            video2, rank) or CSV with the header ``kind,video1,video2,rank``.
+
+    Raises:
+        UserError: The file cannot be read, or rows are wrong; names the file, the sheet and the rows.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".xlsx":
+        return _read_workbook(path)
+    rows = read_csv_rows(path)
+    if not rows or [cell.lower() for cell in rows[0][1][:4]] != ["kind", "video1", "video2", "rank"]:
+        raise UserError("does not start with the header kind,video1,video2,rank", where=str(path))
+    return _parse(rows[1:], str(path))
+
+
+def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> None:
+    """Write pairs as CSV ``kind,video1,video2,rank``, atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("kind", "video1", "video2", "rank"))
+    writer.writerows((pair.kind, pair.first, pair.second, pair.rank) for pair in pairs)
+    write_text(path, text.getvalue())
+
+
+def _read_workbook(path: Path) -> list[Pair]:
+    try:
+        import openpyxl
+    except ImportError:
+        mend = "pip install 'sugc-lab[xlsx]', or give the pairs as CSV kind,video1,video2,rank"
+        raise UserError("reading a workbook needs openpyxl", where=str(path), mend=mend) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except FileNotFoundError:
+        raise UserError("no such file", where=str(path)) from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException):
+        raise UserError("is not a readable xlsx workbook", where=str(path)) from None
+    pairs = []
+    try:
+        sheets = {name.strip().lower(): name for name in book.sheetnames}
+        missing = [kind for kind in KINDS if kind not in sheets]
+        if missing:
+            found = ", ".join(book.sheetnames)
+            raise UserError(f"has no sheet {' and no sheet '.join(missing)}; it has {found}", where=str(path))
+        for kind in KINDS:
+            rows = []
+            for line, cells in enumerate(book[sheets[kind]].iter_rows(max_col=3, values_only=True), start=1):
+                texts = ["" if cell is None else str(cell).strip() for cell in cells]
+                if any(texts):
+                    rows.append((line, [kind, *texts]))
+            # The official workbook has a header row, whatever its words.
+            if rows and _rank_of(rows[0][1][-1]) is None:
+                rows = rows[1:]
+            pairs += _parse(rows, f"{path}, sheet {kind}")
+    finally:
+        book.close()
+    return pairs
+
+
+def _parse(rows: list[tuple[int, list[str]]], where: str) -> list[Pair]:
+    pairs: list[Pair] = []
+    faults: list[tuple[int, str]] = []
+    for line, cells in rows:
+        try:
+            if len(cells) < 4:
+                raise ValueError(f"{len(cells)} columns instead of 4")
+            kind: Any = cells[0].lower()
+            rank: Any = _rank_of(cells[3])
+            if kind not in KINDS:
+                raise ValueError(f"kind {cells[0]!r} is neither nonsource nor source")
+            if rank is None:
+                raise ValueError(f"rank {cells[3]!r} is neither 1 nor 2")
+            first, second = clean_id(cells[1]), clean_id(cells[2])
+            if first == second:
+                raise ValueError(f"{first!r} is paired with itself")
+            pairs.append(Pair(kind, first, second, rank))
+        except ValueError as fault:
+            faults.append((line, str(fault)))
+    refuse_rows(faults, where)
+    return pairs
+
+
+def _rank_of(cell: str) -> int | None:
+    # Workbooks store 1 as 1 or 1.0.
+    return {"1": 1, "1.0": 1, "2": 2, "2.0": 2}.get(cell)
