@@ -1,0 +1,130 @@
+"""What every training rule shares: the hooks, the optimiser and its schedule."""
+
+import math
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+
+
+class CosineSchedule:
+    """Linear warm-up, then half a cosine down to a share of the learning rate; stepped every optimiser step.
+
+    Args:
+        warmup: Share of all steps spent on the linear warm-up, 0..1.
+        final: Learning rate at the last step as a share of the full one, 0..1.
+    """
+
+    def __init__(self, warmup: float = 0.05, final: float = 0.0) -> None:
+        if not (0 <= warmup < 1 and 0 <= final <= 1):
+            raise ValueError(f"warmup {warmup} must be in [0, 1) and final {final} in [0, 1]")
+        self.warmup, self.final = warmup, final
+
+    def factor(self, step: int, total: int) -> float:
+        """Share of the learning rate used at ``step`` of ``total``."""
+        warm = round(self.warmup * total)
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        progress = min(1.0, (step - warm) / max(1, total - warm))
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class BaseTask(L.LightningModule):
+    """A LightningModule with one network, one optimiser and one score to select on.
+
+    Subclasses fill ``configure_metrics`` and write their steps.
+
+    Args:
+        network: The network that is trained.
+        optimizer: Optimiser, called with the parameter groups.
+        schedule: Learning-rate schedule, or None for a constant rate.
+        head_lr: Learning rate of everything but the branches as a multiple of the optimiser's.
+    """
+
+    monitor = "val/final_score"
+    mode = "max"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        schedule: CosineSchedule | None = None,
+        head_lr: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.optimizer, self.schedule, self.head_lr = optimizer, schedule, head_lr
+        # Set before a fit that restores a checkpoint, which brings all weights anyway.
+        self.resumes = False
+        self._ready = False
+        # Figures of the GFLOPs budget check, for the run's summary.
+        self.efficiency: dict[str, Any] = {}
+        self.configure_metrics()
+
+    def configure_metrics(self) -> None:
+        """Build the metric objects, one for each evaluation split."""
+
+    def configure_model(self) -> None:
+        """Load pretrained weights when a fit begins, once, before weight averaging copies the network."""
+        if self._ready or self.trainer.state.fn != "fit":
+            return
+        self._ready = True
+        if not self.resumes:
+            self.prepare_network()
+
+    def prepare_network(self) -> None:
+        """Load pretrained weights and whatever else a fresh network needs from the data."""
+
+    def configure_optimizers(self) -> Any:
+        """One optimiser over the trainable parameters; norms and biases without weight decay."""
+        optimizer = self.optimizer(parameter_groups(self.network.named_parameters(), self._rate(), self.head_lr))
+        if self.schedule is None:
+            return optimizer
+        total = int(self.trainer.estimated_stepping_batches)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(self.schedule.factor, total=total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _rate(self) -> float:
+        probe = self.optimizer([nn.Parameter(torch.zeros(1))])
+        return float(probe.param_groups[0]["lr"])
+
+    def gather(self, value: Tensor) -> Tensor:
+        """Rows of ``value`` (batch, ...) from all ranks, with gradient; ``value`` itself on one rank.
+
+        Batch statistics such as a correlation are then those of the whole batch. Backward sums over ranks and DDP
+        divides by their number, so gradients equal the single-process ones.
+        """
+        if self._trainer is None or self.trainer.world_size == 1:
+            return value
+        gathered = self.all_gather(value, sync_grads=value.requires_grad)
+        return gathered.flatten(0, 1)
+
+
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], rate: float, head_lr: float
+) -> list[dict[str, Any]]:
+    """Trainable parameters grouped by decay and by part.
+
+    Args:
+        named: Name and parameter; names of trunk parameters begin with ``branches.``.
+        rate: The optimiser's learning rate.
+        head_lr: Multiple of ``rate`` for everything outside the branches.
+
+    Returns:
+        Groups for a torch optimiser; one-dimensional parameters carry ``weight_decay`` 0.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("branches."), parameter.ndim > 1), []).append(parameter)
+    result = []
+    for (trunk, decays), parameters in groups.items():
+        group: dict[str, Any] = {"params": parameters, "lr": rate if trunk else rate * head_lr}
+        if not decays:
+            group["weight_decay"] = 0.0
+        result.append(group)
+    return result

@@ -1,0 +1,269 @@
+"""LightningCLI with layered configs, one folder a run, and a command line that both starts and continues."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import lightning as L
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf.errors import OmegaConfBaseException
+
+from callbacks.ema import EMA
+from callbacks.gflops_budget import GFLOPsBudget
+from callbacks.predictions import PredictionTable
+from callbacks.run_facts import RunFacts
+from callbacks.wandb_media import WandbMedia
+from records.errors import UserError
+from records.files import write_text
+from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
+from runtime.layers import expand, named_files, run_name
+from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
+from runtime.parser import ShortErrorParser
+from runtime.record import RunRecord
+from runtime.resume import Start, decide
+from runtime.run_folder import RunFolder
+from runtime.status import StatusFile
+
+# Words that start or look at a run but are no part of its configuration.
+NOT_CONFIG = ("config", "base", "dry_run", "restart", "ckpt_path", "weights_only", "verbose", "return_predictions")
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the first of the job, known before any process group stands."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
+
+
+class CLI(LightningCLI):
+    """Commands `fit`, `validate`, `test` and `predict` of `train.py`."""
+
+    def add_arguments_to_parser(self, parser: Any) -> None:
+        """Add what a run needs beside trainer, model and data."""
+        parser.add_argument("--base", type=str | list[str], default=[], help="Config files below this one.")
+        parser.add_argument("--paths", type=dict[str, Any], default={}, help="Values for ${paths.NAME} in configs.")
+        parser.add_argument("--run", type=RunOptions, default=RunOptions(), help="Name and place of the run.")
+        parser.add_argument("--wandb", type=WandbOptions, default=WandbOptions(), help="Weights & Biases.")
+        parser.add_argument("--checkpoint", type=CheckpointOptions, default=CheckpointOptions(), help="Checkpoints.")
+        parser.add_argument("--ema", type=EMAOptions, default=EMAOptions(), help="Averaged weights.")
+        parser.add_lightning_class_args(GFLOPsBudget, "budget")
+        parser.add_argument("--restart", action="store_true", help="Move an existing run folder aside and begin anew.")
+        parser.add_argument("--dry_run", action="store_true", help="Three real batches of everything, then a forecast.")
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse the words, with every config file replaced by its layers, and place the run folder."""
+        words = list(args)
+        files = named_files(words)
+        try:
+            self.config = parser.parse_args(expand(words))
+        except OmegaConfBaseException as error:
+            raise UserError(" ".join(str(error).split()), where="interpolation", mend="mend the ${...} there") from None
+        config = self.config[self.config.subcommand]
+        if config.get("model") is None:
+            raise UserError("no model", where="command line", mend="give --config FILE; runnable ones are in configs/exp")
+        if config.seed_everything is True or config.seed_everything is False:
+            raise UserError("needs a number, so that a run can be repeated", where="seed_everything", mend="give 0")
+        experiment, variant = run_name(files)
+        config.run.experiment = config.run.experiment or experiment or "unnamed"
+        config.run.variant = config.run.variant or variant
+        root = Path(config.run.root)
+        self.run_folder = RunFolder(root, config.run.experiment, config.run.variant, config.seed_everything)
+        if config.dry_run:
+            self.run_folder = RunFolder(root / ".dry-run", config.run.experiment, config.run.variant, 0)
+        config.trainer.default_root_dir = str(self.run_folder.path)
+
+    @property
+    def options(self) -> Any:
+        """Parsed options of the command."""
+        return self.config[self.subcommand]
+
+    def plain_config(self) -> dict[str, Any]:
+        """Resolved configuration as plain values, complete, so that it reparses to the same run."""
+        text = self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
+        values = yaml.safe_load(text)[self.subcommand]
+        return {key: value for key, value in values.items() if key not in NOT_CONFIG}
+
+    def before_instantiate_classes(self) -> None:
+        """Decide how the run starts before anything costly is built."""
+        self.resolved = self.plain_config()
+        self.start = Start(None)
+        if self.subcommand == "fit" and not self.options.dry_run:
+            if self.options.restart:
+                self._restart()
+            elif is_rank_zero():
+                self.start = decide(self.run_folder, self.resolved)
+            else:
+                # Same rule without the check: the other ranks must not judge files that rank zero is writing.
+                self.start = Start(self.run_folder.last if self.run_folder.last.is_file() else None)
+            if self.start.finished:
+                raise Finished(self)
+
+    def _restart(self) -> None:
+        if is_rank_zero():
+            aside = self.run_folder.set_aside()
+            if aside:
+                print(f"moved the old run to {aside}")
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Build the trainer with our record, checkpoints and callbacks beside those of the configuration."""
+        given = self._get(self.config_init, "trainer", default={})
+        self.status = StatusFile(self.run_folder.status)
+        own: list[L.Callback] = [RunFacts(self.resolved), PredictionTable()]
+        if self.options.wandb.mode != "disabled":
+            own.append(WandbMedia())
+        if given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty():
+            own.append(RichProgressBar(refresh_rate=20))
+        else:
+            kwargs["enable_progress_bar"] = False
+        if self.subcommand == "fit":
+            own += self._fit_callbacks()
+        if not self.options.dry_run:
+            kwargs["logger"] = self._loggers(given.get("logger"))
+        else:
+            kwargs["logger"] = False
+        plugins = given.get("plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()]
+        kwargs["enable_checkpointing"] = self.subcommand == "fit"
+        callbacks = [self._get(self.config_init, "budget"), *own]
+        self.trainer_config = {**given, **kwargs}
+        return self._instantiate_trainer(self.trainer_config, callbacks)
+
+    def _fit_callbacks(self) -> list[L.Callback]:
+        from callbacks.epoch_lines import EpochLines
+
+        folder = str(self.run_folder.checkpoints)
+        common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
+        found: list[L.Callback] = [EpochLines(), self.status]
+        if self.options.ema.decay is not None:
+            found.append(EMA(self.options.ema.decay))
+        found.append(ModelCheckpoint(filename="best", monitor=self.model.monitor, mode=self.model.mode, **common))
+        # Separate from `best`, which must not be overwritten by what a signal interrupts.
+        found.append(ModelCheckpoint(filename="last", save_on_exception=True, save_on_train_epoch_end=True, **common))
+        if self.options.checkpoint.minutes:
+            interval = timedelta(minutes=self.options.checkpoint.minutes)
+            found.append(ModelCheckpoint(filename="last", train_time_interval=interval, **common))
+        return found
+
+    def _loggers(self, given: Any) -> list[Any]:
+        from runtime.wandb_logger import make_wandb_logger
+
+        loggers: list[Any] = [RunRecord(self.run_folder.path)]
+        if self.subcommand == "fit" and self.options.wandb.mode != "disabled" and is_rank_zero():
+            loggers += make_wandb_logger(self)
+        if given and given is not True:
+            loggers += given if isinstance(given, list) else [given]
+        return loggers
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, or go on with the run."""
+        if self.options.dry_run:
+            from runtime.dry_run import dry_run
+
+            dry_run(self, kwargs)
+            return
+        if is_rank_zero():
+            sweep_torn(self.run_folder.checkpoints)
+            write_text(self.run_folder.config, yaml.safe_dump(self.resolved, sort_keys=False))
+            if self.start.checkpoint:
+                print(f"going on from {self.start.checkpoint}")
+        self.model.resumes = self.start.checkpoint is not None
+        kwargs["ckpt_path"] = self.start.checkpoint or kwargs.get("ckpt_path")
+        began = time.time()
+        self.trainer.fit(**kwargs)
+        if self.trainer.is_global_zero:
+            from runtime.finish import finish
+
+            self.status.finish(self.trainer)
+            finish(self, seconds=time.time() - began)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Score the validation split."""
+        self._evaluate(self.trainer.validate, kwargs)
+
+    def test(self, **kwargs: Any) -> None:
+        """Score the test split."""
+        self._evaluate(self.trainer.test, kwargs)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Predict unlabelled videos."""
+        kwargs["return_predictions"] = False
+        self._evaluate(self.trainer.predict, kwargs)
+
+    def _evaluate(self, run: Any, kwargs: dict[str, Any]) -> None:
+        if not kwargs.get("ckpt_path"):
+            if not self.run_folder.best.is_file():
+                raise UserError(
+                    "no checkpoint of this run",
+                    where=str(self.run_folder.best),
+                    mend="run `python train.py fit` with the same words first, or give --ckpt_path FILE",
+                )
+            kwargs["ckpt_path"] = str(self.run_folder.best)
+        elif not Path(kwargs["ckpt_path"]).is_file():
+            raise UserError("no such checkpoint", where=str(kwargs["ckpt_path"]), mend="mend --ckpt_path")
+        run(**kwargs)
+        if self.trainer.is_global_zero:
+            from runtime.finish import finish
+
+            finish(self)
+
+
+class Finished(Exception):
+    """The run is done already."""
+
+    def __init__(self, cli: CLI) -> None:
+        super().__init__()
+        self.cli = cli
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: Words after ``train.py``.
+
+    Returns:
+        The exit code: 143 after SIGTERM and 130 after Ctrl-C, both with the last state saved.
+    """
+    jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    try:
+        CLI(
+            args=arguments,
+            parser_class=ShortErrorParser,
+            parser_kwargs={"parser_mode": "omegaconf+"},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+        )
+    except Finished as finished:
+        from runtime.finish import tell_finished
+
+        tell_finished(finished.cli)
+    except SIGTERMException:
+        print("interrupted by SIGTERM; the same command goes on from here", file=sys.stderr)
+        return 143
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as leaving:
+        if leaving.code == 1 and _stopped_by_hand(leaving):
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            return 130
+        raise
+    return 0
+
+
+def _stopped_by_hand(leaving: SystemExit) -> bool:
+    # Lightning turns Ctrl-C into sys.exit(1) while it handles the KeyboardInterrupt.
+    return isinstance(leaving.__context__, KeyboardInterrupt)

@@ -1,0 +1,58 @@
+"""Options of a run that belong to no network and no data set."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class RunOptions:
+    """Name and place of a run.
+
+    Args:
+        root: Folder of all runs.
+        experiment: Name of the experiment; by default the stem of its config file.
+        variant: Name of the variant; by default the stem of the ablation file, else ``base``.
+        baseline: Run to compare with at the end, ``<experiment>/<variant>-seed<n>`` under ``root``.
+    """
+
+    root: str = "runs"
+    experiment: str | None = None
+    variant: str | None = None
+    baseline: str | None = None
+
+
+@dataclass
+class WandbOptions:
+    """Weights & Biases.
+
+    Args:
+        mode: ``auto`` is online when a key is there and offline otherwise; no mode ever prompts or waits.
+        project: Project name.
+        tags: Words to find the run by.
+    """
+
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "sugc-lab"
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class CheckpointOptions:
+    """When ``last.ckpt`` is written, beside the end of every epoch and any signal.
+
+    Args:
+        minutes: Also write it this often within an epoch; null for never.
+    """
+
+    minutes: float | None = 30.0
+
+
+@dataclass
+class EMAOptions:
+    """Exponential moving average of the weights, buffers included; evaluated and kept in place of the raw ones.
+
+    Args:
+        decay: Share of the old average kept at each optimiser step, 0..1; null for no averaging.
+    """
+
+    decay: float | None = None

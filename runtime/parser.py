@@ -1,0 +1,84 @@
+"""The argument parser, with errors of one sentence in place of a page of usage."""
+
+import difflib
+import importlib
+import inspect
+import re
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from records.errors import UserError
+from runtime.keys import TOP, unknown
+
+
+class ShortErrorParser(LightningArgumentParser):
+    """LightningArgumentParser that raises :class:`UserError` naming the key, the reason and the nearest valid name."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Raise ``message`` as a user error."""
+        raise explain(message)
+
+
+def explain(message: str) -> UserError:
+    """Turn a nested message of the parser into one sentence.
+
+    The parser tells a chain: a key, the class found there, a key in it, and so on; the innermost line is the reason.
+    """
+    keys: list[str] = []
+    owner = ""
+    for line in message.splitlines():
+        if line.lstrip("- ").startswith("Expected a <class 'NoneType'>") and owner:
+            break  # the next alternative of an optional type; the first was the real one
+        if match := re.search(r'Parser key "([^"]+)":', line):
+            keys.append(match[1])
+        if match := re.search(r"Problem with given class_path '([^']+)'", line):
+            if owner == match[1]:
+                break
+            owner = match[1]
+            keys.append("init_args")
+        if reason := _reason(line, owner, ".".join(key for key in keys)):
+            return reason
+    if match := re.search(r"Parser key \"([^\"]+)\":.*?Given value: (.*)", message, re.S):
+        types = re.findall(r"Expected an? <class '(\w+)'>", message)
+        wanted = " or ".join("null" if name == "NoneType" else name for name in dict.fromkeys(types))
+        return UserError(f"value {match[2].strip()!r} does not fit", where=match[1], mend=f"give {wanted or 'another'}")
+    return UserError(" ".join(message.split())[:600], mend="python train.py fit --help lists every option")
+
+
+def _reason(line: str, owner: str, where: str) -> UserError | None:
+    if match := re.search(r"Option '([^']+)' is not accepted(?:.*class_path='([^']+)')?", line):
+        return _unknown_option(match[1], match[2] or owner, where)
+    if match := re.search(r"[Uu]nrecognized arguments: --([^\s=]+)", line):
+        if owner:
+            return _unknown_option(match[1], owner, where)
+        return unknown(match[1].partition(".")[0], TOP, "command line")
+    if match := re.search(r"module '([^']+)' has no attribute '([^']+)'", line):
+        names = [name for name, value in vars(importlib.import_module(match[1])).items() if inspect.isclass(value)]
+        near = difflib.get_close_matches(match[2], names, 1, cutoff=0.5)
+        mend = f"did you mean {match[1]}.{near[0]}?" if near else f"{match[1]} has {', '.join(sorted(names)[:12])}"
+        return UserError(f"no class {match[2]!r} in {match[1]}", where=_tidy(where, "class_path"), mend=mend)
+    if match := re.search(r"No module named '([^']+)'", line):
+        return UserError(f"no module {match[1]!r}", where=_tidy(where, "class_path"), mend="mend the class_path")
+    if owner and (match := re.search(r"Expected an? <class '(\w+)'>\.? Got value: (.*)", line)):
+        return UserError(f"value {match[2].strip()!r} does not fit", where=where, mend=f"give {match[1]}")
+    return None
+
+
+def _unknown_option(option: str, owner: str, where: str) -> UserError:
+    name = option.partition(".")[0]
+    module, _, cls = owner.rpartition(".")
+    try:
+        known = list(inspect.signature(getattr(importlib.import_module(module), cls)).parameters)
+    except (ImportError, AttributeError, ValueError):
+        known = []
+    outer = ["class_path", "init_args", "dict_kwargs"]
+    near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+    if not near and difflib.get_close_matches(name, outer, 1, cutoff=0.7):
+        near = difflib.get_close_matches(name, outer, 1)
+    mend = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+    return UserError(f"{owner} has no option {name!r}", where=where, mend=mend)
+
+
+def _tidy(where: str, leaf: str) -> str:
+    return f"{where.removesuffix('.init_args')}.{leaf}"
