@@ -104,9 +104,7 @@ class BaseTask(L.LightningModule):
         return gathered.flatten(0, 1)
 
 
-def parameter_groups(
-    named: Iterable[tuple[str, nn.Parameter]], rate: float, head_lr: float
-) -> list[dict[str, Any]]:
+def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], rate: float, head_lr: float) -> list[dict[str, Any]]:
     """Trainable parameters grouped by decay and by part.
 
     Args:

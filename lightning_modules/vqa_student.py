@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from metrics.kvq_score import KVQScore
+from models.vqa.network import VQANetwork
 from torch import Tensor, nn
 
 from lightning_modules.base import BaseTask, CosineSchedule
-from metrics.kvq_score import KVQScore
-from models.vqa.network import VQANetwork
 from records.errors import UserError
 from records.hashing import seed_of
 from records.predictions import Prediction
@@ -47,7 +47,9 @@ class VQAStudent(BaseTask):
         try:
             self.network.check(data.shapes)
         except ValueError as error:
-            raise UserError(str(error), where="model.init_args.network", mend="give branch and view the same key") from None
+            raise UserError(
+                str(error), where="model.init_args.network", mend="give branch and view the same key"
+            ) from None
         if stage in ("fit", "validate"):
             self.scores["val"].set_pairs(data.pairs("val"))
         elif stage == "test":

@@ -12,16 +12,16 @@ from typing import Any
 import jsonargparse
 import lightning as L
 import yaml
+from callbacks.gflops_budget import GFLOPsBudget
+from callbacks.predictions import PredictionTable
+from callbacks.wandb_media import WandbMedia
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 from callbacks.ema import EMA
-from callbacks.gflops_budget import GFLOPsBudget
-from callbacks.predictions import PredictionTable
 from callbacks.run_facts import RunFacts
-from callbacks.wandb_media import WandbMedia
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
@@ -67,7 +67,9 @@ class CLI(LightningCLI):
             raise UserError(" ".join(str(error).split()), where="interpolation", mend="mend the ${...} there") from None
         config = self.config[self.config.subcommand]
         if config.get("model") is None:
-            raise UserError("no model", where="command line", mend="give --config FILE; runnable ones are in configs/exp")
+            raise UserError(
+                "no model", where="command line", mend="give --config FILE; runnable ones are in configs/exp"
+            )
         if config.seed_everything is True or config.seed_everything is False:
             raise UserError("needs a number, so that a run can be repeated", where="seed_everything", mend="give 0")
         experiment, variant = run_name(files)
@@ -111,29 +113,35 @@ class CLI(LightningCLI):
             if aside:
                 print(f"moved the old run to {aside}")
 
-    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """Build the trainer with our record, checkpoints and callbacks beside those of the configuration."""
-        given = self._get(self.config_init, "trainer", default={})
+    def _parse_ckpt_path(self) -> None:
+        """Nothing to parse: our checkpoints carry no hyperparameters that could override the configuration."""
+
+    def instantiate_trainer(self, **changes: Any) -> L.Trainer:
+        """Build a trainer with our record, checkpoints and callbacks beside those of the configuration.
+
+        Args:
+            changes: Trainer arguments that replace those of the configuration.
+        """
+        given = {**self._get(self.config_init, "trainer", default={})}
         self.status = StatusFile(self.run_folder.status)
-        own: list[L.Callback] = [RunFacts(self.resolved), PredictionTable()]
-        if self.options.wandb.mode != "disabled":
-            own.append(WandbMedia())
-        if given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty():
+        own: list[L.Callback] = [self._get(self.config_init, "budget"), RunFacts(self.resolved), PredictionTable()]
+        bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
+        if bar:
             own.append(RichProgressBar(refresh_rate=20))
-        else:
-            kwargs["enable_progress_bar"] = False
         if self.subcommand == "fit":
             own += self._fit_callbacks()
-        if not self.options.dry_run:
-            kwargs["logger"] = self._loggers(given.get("logger"))
-        else:
-            kwargs["logger"] = False
+            if self.options.wandb.mode != "disabled" and not self.options.dry_run:
+                own.append(WandbMedia())
+        theirs = given.get("callbacks") or []
         plugins = given.get("plugins") or []
-        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()]
-        kwargs["enable_checkpointing"] = self.subcommand == "fit"
-        callbacks = [self._get(self.config_init, "budget"), *own]
-        self.trainer_config = {**given, **kwargs}
-        return self._instantiate_trainer(self.trainer_config, callbacks)
+        given |= {
+            "callbacks": list(theirs) if isinstance(theirs, list) else [theirs],
+            "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()],
+            "logger": False if self.options.dry_run else self._loggers(given.get("logger")),
+            "enable_progress_bar": bar,
+            "enable_checkpointing": self.subcommand == "fit",
+        }
+        return self._instantiate_trainer(given | changes, own)
 
     def _fit_callbacks(self) -> list[L.Callback]:
         from callbacks.epoch_lines import EpochLines

@@ -45,7 +45,9 @@ def cheap_checks(arguments: list[str]) -> None:
     for word in arguments[1:]:
         if word.startswith("--") and len(word) > 2:
             key = word[2:].partition("=")[0]
-            if key not in ("help", "print_config") and not key.startswith(("print_", "help", "model.help", "data.help")):
+            if key not in ("help", "print_config") and not key.startswith(
+                ("print_", "help", "model.help", "data.help")
+            ):
                 check_key(key, "command line")
     for file in named_files(arguments):
         for layer in layers(file):

@@ -22,7 +22,11 @@ def unknown(name: str, known: frozenset[str] | list[str], where: str) -> UserErr
     """The error for a key that does not exist, with the nearest that does."""
     near = difflib.get_close_matches(name.rpartition(".")[2], sorted(known), 1, cutoff=0.5)
     prefix = name.rpartition(".")[0]
-    mend = f"did you mean {(prefix + '.' if prefix else '') + near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    mend = (
+        f"did you mean {(prefix + '.' if prefix else '') + near[0]!r}?"
+        if near
+        else f"known: {', '.join(sorted(known))}"
+    )
     return UserError(f"no key {name!r}", where=where, mend=mend)
 
 
