@@ -22,10 +22,11 @@ class LossTerm:
     weight: float = 1.0
 
 
-class CombinedLoss(nn.Module):
+class CombinedLoss(ScoreLoss):
     """Weighted sum of named losses on the same batch.
 
-    Under several processes, predictions and targets are gathered before this is called.
+    After each call, ``parts`` holds the detached value of each term before its weight, and ``skipped``: the number
+    of terms for which the batch said too little and which are therefore zero. All are () tensors, for the log.
 
     Args:
         terms: The terms by name; the names appear in the log.
@@ -34,7 +35,7 @@ class CombinedLoss(nn.Module):
     >>> from losses.plcc import PLCCLoss
     >>> loss = CombinedLoss({"plcc": LossTerm(PLCCLoss()), "mse": LossTerm(MSELoss(), weight=0.5)})
     >>> scores = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> loss(scores + 2, scores)
+    >>> loss(scores + 2, scores), loss.parts
     (tensor(2.), {'plcc': tensor(0.), 'mse': tensor(4.), 'skipped': tensor(0)})
     """
 
@@ -49,21 +50,18 @@ class CombinedLoss(nn.Module):
                 raise ValueError(f"loss term {name!r} has weight {term.weight}, expected 0 or more")
         self.terms = nn.ModuleDict({name: term.loss for name, term in terms.items()})
         self.weights = {name: float(term.weight) for name, term in terms.items()}
+        self.parts: dict[str, Tensor] = {}
 
-    def forward(self, prediction: Tensor, target: Tensor, content: Contents = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum and its parts.
-
-        Args:
-            prediction: (n,) or (n, 1), label units.
-            target: (n,) or (n, 1), label units, finite.
-            content: What each file shows, n names or (n,) codes.
-
-        Returns:
-            The () total with its graph, and detached () tensors: each term before its weight, and ``skipped``, the
-            number of terms for which the batch said too little and which are therefore zero.
-        """
+    def forward(self, prediction: Tensor, target: Tensor, content: Contents = None) -> Tensor:
+        """The weighted sum, a () tensor; sets ``parts``."""
         values = {name: loss(prediction, target, content) for name, loss in self.terms.items()}
-        total = torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
-        usable = torch.stack([loss.usable(target, content) for loss in self.terms.values()])  # type: ignore[operator]
-        parts = {name: value.detach() for name, value in values.items()}
-        return total, {**parts, "skipped": (~usable).sum()}
+        self.parts = {name: value.detach() for name, value in values.items()}
+        self.parts["skipped"] = (~self._usable(target, content)).sum()
+        return torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
+
+    def usable(self, target: Tensor, content: Contents = None) -> Tensor:
+        """Whether the batch says enough for any of the terms, a () bool tensor."""
+        return self._usable(target, content).any()
+
+    def _usable(self, target: Tensor, content: Contents) -> Tensor:
+        return torch.stack([loss.usable(target, content) for loss in self.terms.values()])  # type: ignore[operator]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 MIN_BATCH = 4
 MIN_LABEL_SD = 0.02
 
-# What each file of a batch shows: names, or an (n,) tensor of codes that gathers across processes.
-Contents = Sequence[str] | Tensor | None
+# What each file of a batch shows: names, or codes, which gather across processes.
+Contents = Sequence[str] | Sequence[int] | Tensor | None
 
 
 class ScoreLoss(nn.Module, ABC):
@@ -68,6 +68,6 @@ def same_content(content: Contents, first: Tensor, second: Tensor) -> Tensor:
     if content is None:
         raise ValueError("pairs of one content were asked for, but the batch came without content")
     if not isinstance(content, Tensor):
-        codes: dict[str, int] = {}
+        codes: dict[str | int, int] = {}
         content = torch.tensor([codes.setdefault(name, len(codes)) for name in content], device=first.device)
     return content[first] == content[second]

@@ -4,9 +4,8 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from records.errors import UserError
 from records.files import write_text
@@ -16,11 +15,10 @@ Kind = Literal["nonsource", "source"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """One judged pair.
 
-    Args:
+    Attributes:
         kind: ``source``: two versions of one content; ``nonsource``: two contents.
         first: Id of the first file.
         second: Id of the second file.
