@@ -1,0 +1,94 @@
+"""Config layers, run names, and the checks that need no torch."""
+
+from pathlib import Path
+
+import pytest
+
+from records.errors import UserError
+from runtime.entry import cheap_checks, main, short_help
+from runtime.layers import expand, layers, named_files, run_name
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    files = {
+        "trainer/cpu.yaml": "trainer: {accelerator: cpu}\n",
+        "exp/student.yaml": "base: [../trainer/cpu.yaml]\ntrainer: {max_epochs: 3}\n",
+        "ablation/long.yaml": "base: ../exp/student.yaml\ntrainer: {max_epochs: 9}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def test_base_files_come_first(tree: Path) -> None:
+    assert names(layers(tree / "ablation/long.yaml")) == ["cpu.yaml", "student.yaml", "long.yaml"]
+
+
+def test_a_file_named_twice_is_one_layer(tree: Path) -> None:
+    student = str(tree / "exp/student.yaml")
+    words = expand(["fit", "--config", student, f"--config={tree / 'ablation/long.yaml'}", "--run.variant", "x"])
+    assert [Path(word).name for word in words[2::2]][:3] == ["cpu.yaml", "student.yaml", "long.yaml"]
+    assert words.count(str(Path(student).resolve())) == 1
+    assert words[-2:] == ["--run.variant", "x"]
+
+
+def test_a_circle_is_told_by_name(tree: Path) -> None:
+    (tree / "trainer/cpu.yaml").write_text("base: ../exp/student.yaml\n")
+    with pytest.raises(UserError, match=r"student\.yaml -> cpu\.yaml -> student\.yaml"):
+        layers(tree / "exp/student.yaml")
+
+
+def test_run_name_is_experiment_and_ablation(tree: Path) -> None:
+    assert run_name([tree / "ablation/long.yaml"]) == ("student", "long")
+    assert run_name([tree / "exp/student.yaml"]) == ("student", "base")
+    assert run_name([tree / "trainer/cpu.yaml"]) == ("cpu", "base")
+    assert run_name([]) == (None, "base")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("trainer: [", "not valid YAML"), ("- a\n- b\n", "holds a list"), ("trainr: {}\n", "'trainer'")],
+)
+def test_wrong_files_are_told_without_torch(tree: Path, text: str, told: str) -> None:
+    (tree / "exp/student.yaml").write_text(text)
+    with pytest.raises(UserError, match=told):
+        cheap_checks(["fit", "--config", str(tree / "exp/student.yaml")])
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["--trainer.max_epoch", "3"], "trainer.max_epochs"),
+        (["--trainr.max_epochs=3"], "'trainer'"),
+        (["--sed_everything", "3"], "'seed_everything'"),
+        (["--dryrun"], "'dry_run'"),
+    ],
+)
+def test_mistyped_flags_name_the_nearest(words: list[str], near: str) -> None:
+    with pytest.raises(UserError, match=near):
+        cheap_checks(["fit", *words])
+
+
+def test_missing_file_and_unknown_command_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "no/such.yaml"]) == 2
+    assert main(["fitt"]) == 2
+    told = capsys.readouterr().err
+    assert "no such config file" in told
+    assert "did you mean 'fit'?" in told
+
+
+def test_config_needs_a_file_name() -> None:
+    with pytest.raises(UserError, match="no file name"):
+        named_files(["fit", "--config"])
+
+
+def test_help_lists_commands_and_runnable_configs() -> None:
+    text = short_help()
+    assert "configs/exp/kvq/sharpmind_student.yaml" in text
+    assert all(command in text for command in ("fit", "validate", "test", "predict"))
