@@ -1,0 +1,49 @@
+"""What a view is: which frames it needs, how a frame becomes pixels, and which shape it promises."""
+
+from abc import ABC, abstractmethod
+
+import torch
+
+from datamodules.video.draw import Draw
+from datamodules.video.parameters import Parameterised
+from datamodules.video.picture import Picture
+from datamodules.video.timeline import Timeline
+
+
+class View(Parameterised, ABC):
+    """One named uint8 tensor of a video, made of slots that each come from one frame.
+
+    A view keeps no state between videos, so one object serves all workers. Every random number comes from the draw.
+    """
+
+    @abstractmethod
+    def frames(self, timeline: Timeline, draw: Draw) -> list[int]:
+        """The frame index of every slot; indices may repeat and come in any order.
+
+        Args:
+            timeline: The video's timeline, at least one frame.
+            draw: The sample's random draws.
+        """
+
+    @abstractmethod
+    def render(self, picture: Picture, slot: int, draw: Draw) -> torch.Tensor:
+        """Make the pixels of one slot.
+
+        Args:
+            picture: The decoded frame of this slot.
+            slot: Position in the list that ``frames`` gave.
+            draw: The same draws that ``frames`` got.
+
+        Returns:
+            uint8 tensor of (3, height, width), RGB, that owns its memory: a slice of the picture would keep the
+            whole frame alive until the sample is complete.
+        """
+
+    def finish(self, slots: list[torch.Tensor]) -> torch.Tensor:
+        """Join all slots, in slot order, into the view's tensor."""
+        return torch.stack(slots)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Promised shape of the finished tensor, without the batch axis; the same for every video."""
