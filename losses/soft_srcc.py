@@ -18,8 +18,9 @@ def soft_srcc_loss(
 
     The soft rank of i is ``0.5 + sum_j sigmoid((z_i - z_j) / tau)`` on z-scored predictions (the pairwise form of
     Qin et al., Information Retrieval 2010), so tau means the same at any output range. z-scoring is part of the
-    graph: scaling all predictions changes nothing. Tied targets share their mean rank. Within 0.002 of the true
-    value for n >= 64 and tau 0.01 to 0.1; memory grows with n squared, so it is for batches, not epochs.
+    graph: scaling all predictions changes nothing. Tied targets share their mean rank. At n = 64
+    and a true value of .85 the soft one is off by .003 in the mean with tau 0.1, by .001 with 0.01 (most: .015, .003).
+    Memory grows with n squared, so it is for batches, not epochs.
 
     Args:
         prediction: (n,) or (n, 1), any unit.
