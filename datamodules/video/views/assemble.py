@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from datamodules.video.draw import Draw
-from datamodules.video.reader import VideoReader
+from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
 
 
@@ -16,7 +15,7 @@ def read_views(
     views: Mapping[str, View],
     draw: Draw,
     *,
-    backend: Literal["pyav", "decord", "torchcodec"] = "pyav",
+    backend: BackendName = "pyav",
 ) -> dict[str, torch.Tensor]:
     """Read every view of a video file with one decode of the union of the frames they need.
 
@@ -30,7 +29,8 @@ def read_views(
         uint8 tensors by the names of ``views``, each of its view's promised shape.
 
     Raises:
-        UnreadableVideo: The file is not a video that can be decoded.
+        UnreadableVideo: The file gives no frames.
+        UserError: The backend is not installed.
         ValueError: A view breaks its promise.
     """
     with VideoReader(path, backend=backend) as reader:
