@@ -1,0 +1,273 @@
+"""KVQ, and any other set of scored videos, as a Lightning data module."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from datamodules.dataset import Clip, Collate, OnUnreadable, VideoQualityDataset
+from datamodules.label_set import LabelSet
+from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range, check_training
+from datamodules.loader import LateLoader, begin_worker
+from datamodules.order import EvaluationOrder, TrainOrder
+from datamodules.quarantine import Quarantine
+from datamodules.video.reader import BackendName
+from datamodules.video.views.base import View
+from datamodules.video_files import find_videos
+from records.errors import UserError
+from records.labels import Label
+from records.pairs import Pair
+
+_NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
+
+
+class KVQDataModule(L.LightningDataModule):
+    """Scored videos: KVQ as published, or any folder with a label file.
+
+    The root holds the videos under their ids and either one label file for each split (``train_data.csv`` or
+    ``train.csv``, and so on) or ``labels.csv`` for all. Every split made here keeps a content whole. Where validation
+    has no published scores, a fifth of the training contents is held out, the same fifth for every seed of a run.
+
+    Args:
+        root: Folder of the videos and their label files.
+        views: Name to view; the network's branches bear the same names.
+        batch_size: Training clips in a batch of one rank.
+        eval_batch_size: Clips in a batch of validation, test and prediction; null takes ``batch_size``.
+        labels: Label files relative to ``root``: one for all splits, or split to file; null looks for the usual names.
+            CSV ``filename,score[,group][,split]``, or lists ``path, duration, fps, MOS``.
+        pairs: Files of rank pairs (official xlsx, or CSV ``kind,video1,video2,rank``) in the same way;
+            null looks for ``<split>_pairs`` and ``pairs``.
+        fold: Hold out this fold, from 0, as validation and test, and train on the other labelled clips of train and
+            val; null uses the splits of the labels.
+        folds: Number of folds by content.
+        folds_file: CSV ``filename,fold`` below ``root``; where it exists it takes the place of folds by content.
+        val_share: Share of the training contents held out where validation has no scores, 0..1.
+        split_seed: Seed of folds and of what is held out; not the run's seed, so that runs can be compared.
+        allow_content_leak: Split by file, with a warning: one content then stands on both sides.
+        ladders_per_batch: Whole contents in a training batch; 0 for random batches only.
+        ladder_probability: Share of the training batches that hold whole contents, 0..1.
+        on_unreadable: ``substitute`` trains on another clip instead, and evaluation passes over the file; ``skip``
+            makes the training batch smaller (one rank only); ``fail`` ends the run at the first.
+        unreadable_share: Share of a split that may be unreadable, 0..1; one file always may, and prediction goes on
+            as long as any can be read.
+        predict_split: Split that is predicted.
+        predict_paths: Predict these videos and folders instead.
+        reader: Decoder.
+        num_workers: Decoding processes for each loader; the samples do not depend on it.
+        seed: Seed of order and augmentation; null takes ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        views: dict[str, View],
+        batch_size: int = 16,
+        eval_batch_size: int | None = None,
+        labels: str | dict[str, str] | None = None,
+        pairs: str | dict[str, str] | None = None,
+        fold: int | None = None,
+        folds: int = 5,
+        folds_file: str = "folds.csv",
+        val_share: float = 0.2,
+        split_seed: int = 0,
+        allow_content_leak: bool = False,
+        ladders_per_batch: int = 0,
+        ladder_probability: float = 0.5,
+        on_unreadable: OnUnreadable = "substitute",
+        unreadable_share: float = 0.05,
+        predict_split: str = "test",
+        predict_paths: list[str] | None = None,
+        reader: BackendName = "pyav",
+        num_workers: int = 2,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.root, self.views, self.reader = Path(root), views, reader
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.ladders_per_batch, self.ladder_probability = ladders_per_batch, ladder_probability
+        self.on_unreadable, self.unreadable_share = on_unreadable, unreadable_share
+        self.predict_split, self.predict_paths = predict_split, predict_paths
+        self.num_workers, self.seed = num_workers, seed
+        check_range(0, fold=fold or 0, num_workers=num_workers, ladders_per_batch=ladders_per_batch)
+        check_range(1, batch_size=batch_size, eval_batch_size=self.eval_batch_size)
+        check_range(2, folds=folds)
+        check_range(0, 1, val_share=val_share, ladder_probability=ladder_probability, unreadable_share=unreadable_share)
+        if not views:
+            raise UserError("no view", where=f"{KEYS}.views", mend="name one for each branch of the network")
+        self._label_set = partial(
+            LabelSet,
+            self.root,
+            labels=labels,
+            pairs=pairs,
+            folds_file=folds_file,
+            fold=fold,
+            folds=folds,
+            val_share=val_share,
+            split_seed=split_seed,
+            allow_content_leak=allow_content_leak,
+        )
+        self._labels = self._label_set()
+        self._quarantine = Quarantine(None)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the label files and look whether the stage has clips to work on.
+
+        Args:
+            stage: ``fit`` seals the test labels until another stage begins.
+        """
+        self._labels = self._label_set(sealed=stage == "fit")
+        self._quarantine = Quarantine(self.quarantine_path, self._rank)
+        for split in _NEEDED.get(stage or "", ()):
+            clips = self._clips(split)
+            check_media(split, clips, self.root)
+            if split == "train":
+                check_training(clips, self.batch_size, self._world, self.ladders_per_batch, self.on_unreadable)
+            else:
+                check_evaluation(split, clips, self._world)
+
+    def teardown(self, stage: str) -> None:
+        """Unseal the test labels and bring the list of unreadable files up to date."""
+        self._labels = self._label_set()
+        self._write_quarantine()
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Bring the list of unreadable files up to date."""
+        self._write_quarantine()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Promised shape of each view, without the batch axis."""
+        return {name: tuple(view.shape) for name, view in self.views.items()}
+
+    @property
+    def split_hash(self) -> str:
+        """Hash of every id with its score and split; two runs with the same one saw the same data."""
+        return self._labels.hash()
+
+    @property
+    def quarantine_path(self) -> Path | None:
+        """Where unreadable files are listed: ``quarantine.csv`` in the run folder; None without a trainer."""
+        return None if self.trainer is None else Path(self.trainer.default_root_dir) / "quarantine.csv"
+
+    def labels(self, split: str) -> list[Label]:
+        """Labels of a split.
+
+        Args:
+            split: ``train``, ``val``, ``test``, another name that the label files use, ``official_val`` or
+                ``official_test`` where folds or a held-out share took their place, or ``predict``.
+
+        Raises:
+            UserError: There is no such split.
+            SealedLabels: Test labels are asked for during a fit.
+        """
+        if split != "predict":
+            return self._labels.labels(split)
+        if not self.predict_paths:
+            return self._labels.labels(self.predict_split)
+        return [Label(clip.id, None, clip.content, "predict") for clip in self._clips("predict")]
+
+    def pairs(self, split: str) -> list[Pair]:
+        """Rank pairs of which both files are in a split, which may be none."""
+        return self._labels.pairs(split)
+
+    def label_stats(self) -> tuple[float, float]:
+        """Mean and population standard deviation of the training scores, in label units."""
+        return self._labels.stats()
+
+    def train_dataloader(self) -> LateLoader:
+        """Training clips in an order that is a function of (seed, epoch)."""
+        clips = self._clips("train")
+        order = TrainOrder(
+            [clip.content for clip in clips],
+            self.batch_size,
+            seed=self._seed,
+            rank=self._rank,
+            world=self._world,
+            ladders=self.ladders_per_batch,
+            probability=self.ladder_probability,
+            progress=self._progress,
+        )
+        return self._loader("train", clips, order, self.batch_size, self.on_unreadable)
+
+    def val_dataloader(self) -> LateLoader:
+        """Validation clips, each on exactly one rank."""
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> LateLoader:
+        """Test clips, each on exactly one rank."""
+        return self._evaluation_loader("test")
+
+    def predict_dataloader(self) -> LateLoader:
+        """Clips to predict, each on exactly one rank."""
+        return self._evaluation_loader("predict")
+
+    def _evaluation_loader(self, split: str) -> LateLoader:
+        clips = self._clips(split)
+        order = EvaluationOrder(len(clips), rank=self._rank, world=self._world)
+        # A substitute would be scored twice.
+        policy: OnUnreadable = "fail" if self.on_unreadable == "fail" else "skip"
+        return self._loader(split, clips, order, self.eval_batch_size, policy)
+
+    def _loader(
+        self, split: str, clips: list[Clip], order: Any, batch_size: int, on_unreadable: OnUnreadable
+    ) -> LateLoader:
+        train = split == "train"
+        share = 1.0 if split == "predict" else self.unreadable_share
+        dataset = VideoQualityDataset(
+            clips,
+            self.views,
+            self._quarantine,
+            split=split,
+            train=train,
+            seed=self._seed,
+            reader=self.reader,
+            on_unreadable=on_unreadable,
+            allowed=min(max(1, int(share * len(clips))), len(clips) - 1),
+        )
+        return LateLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=order,
+            drop_last=train,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            worker_init_fn=begin_worker,
+            collate_fn=Collate(self.shapes, train),
+        )
+
+    def _clips(self, split: str) -> list[Clip]:
+        if split != "predict" or not self.predict_paths:
+            return [Clip(row.id, self.root / row.id, row.content, row.score) for row in self.labels(split)]
+        root = self.root.resolve()
+        clips = []
+        for path in find_videos(self.predict_paths):
+            full = path.resolve()
+            id = (full.relative_to(root) if full.is_relative_to(root) else path).as_posix()
+            clips.append(Clip(id, path, id))
+        return clips
+
+    def _progress(self) -> tuple[int, int] | None:
+        """Epoch and the batches of it that are done, from the fit in progress; None outside of one."""
+        if self.trainer is None or not self.trainer.training:
+            return None
+        return self.trainer.current_epoch, self.trainer.fit_loop.batch_idx + 1
+
+    def _write_quarantine(self) -> None:
+        if self._rank == 0:
+            self._quarantine.write()
+
+    @property
+    def _seed(self) -> int:
+        # Lightning keeps seed_everything there, for itself and for the ranks it starts.
+        return self.seed if self.seed is not None else int(os.environ.get("PL_GLOBAL_SEED", "0"))
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    @property
+    def _world(self) -> int:
+        return 1 if self.trainer is None else self.trainer.world_size
