@@ -127,8 +127,7 @@ class Clip(FrameSampler):
         slack = max(0.0, part - per_run * self.step)
         starts = np.arange(self.parts) * part + np.array(draw.uniform("clip", self.parts)) * slack
         if in_frames:
-            # Whole starts keep every distance exact. The margin keeps 1/3 + 2/3 from rounding down.
-            wanted = np.floor(starts + 1e-6)[:, None] + np.arange(per_run) * self.step
+            wanted = starts[:, None] + np.arange(per_run) * self.step
             return np.clip(wanted, 0, len(timeline) - 1).astype(int).ravel().tolist()
         return nearest(timeline, (starts[:, None] + (np.arange(per_run) + 0.5) * self.step).ravel())
 

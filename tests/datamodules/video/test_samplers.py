@@ -44,10 +44,10 @@ SAMPLERS: list[FrameSampler] = [
 ]
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 60, 30000 / 1001])
+@pytest.mark.parametrize("fps", [24, 25, 30, 60, 30000 / 1001, 30.02])
 def test_one_per_second_equals_the_frame_count_rule_at_constant_rate(fps: float):
     # RQ-VQA: every frame whose index is a multiple of the rounded rate, the last one repeated.
-    for frames in (1, 3, 59, 100, 240, 400):
+    for frames in (1, 3, 59, 100, 211, 240, 400):
         taken = [i for i in range(frames) if i % round(fps) == 0]
         expected = (taken + [taken[-1]] * 8)[:8]
         assert OnePerSecond(8).indices(constant(frames, fps), EVAL) == expected
@@ -86,6 +86,11 @@ def test_the_full_sampler_equals_the_first_seconds_up_to_count_seconds(fps: floa
 def test_the_full_sampler_covers_a_long_video_evenly():
     indices = OnePerSecondFull(8).indices(constant(30 * 60), EVAL)
     assert indices == [30 * second for second in (3, 11, 18, 26, 33, 41, 48, 56)]
+
+
+def test_one_second_too_many_is_thinned_to_the_end():
+    indices = OnePerSecondFull(8).indices(constant(30 * 9), EVAL)
+    assert indices == [30 * second for second in (0, 1, 2, 3, 5, 6, 7, 8)]
 
 
 def test_uniform_takes_centres_of_equal_parts():

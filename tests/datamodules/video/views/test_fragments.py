@@ -60,6 +60,12 @@ def test_patches_stay_in_their_cells(layout, patch, more, train_mode, seed):
             at += 1
 
 
+def test_training_offsets_fill_the_half_open_range_of_fast_vqa():
+    for fraction, offset in ((0.0, 0), (0.9999, 9)):
+        top, left = places(42, 42, [1], 32, np.full((2, 1), fraction), True)
+        assert (top[0], left[0]) == (offset, offset)
+
+
 def test_gathered_windows_are_plain_slices(noise):
     rgb = noise(60, 47).rgb()
     top, left = np.array([0, 52, 17, 17]), np.array([0, 39, 3, 4])

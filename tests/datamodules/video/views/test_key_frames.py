@@ -53,6 +53,14 @@ def test_one_place_and_one_mirroring_for_all_frames_of_a_video(noise, resize):
         assert all(torch.equal(slot, slots[0]) for slot in slots)
 
 
+def test_views_of_one_video_agree_on_place_and_mirroring(noise):
+    picture = noise(96, 200)
+    for epoch in range(10):
+        one = KeyFrames(Uniform(1), 32).render(picture, 0, train(epoch=epoch))
+        other = KeyFrames(OnePerSecond(4), 32, crops=1).render(picture, 3, train(epoch=epoch))
+        assert torch.equal(one, other)
+
+
 def test_training_moves_and_mirrors_between_videos_and_epochs(coordinates):
     view = KeyFrames(Uniform(1), 32, "none")
     picture = coordinates(200, 200)
