@@ -236,7 +236,9 @@ def report(
         table.add_row(f"  95 % {told}", *ends)
     console.print(table)
     if same_data:
-        console.print("Not ranked: inside our interval, where a gap may be chance, or one of the two has no final score.")
+        console.print(
+            "Not ranked: inside our interval, where a gap may be chance, or one of the two has no final score."
+        )
     else:
         console.print(f"Ours is on other data ({data}) than the published figures: they rank neither above nor below.")
     console.print("Sources: " + "; ".join(dict.fromkeys(row.source for row in KVQ)) + ".")
