@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from records.errors import UserError
 from records.hashing import seed_of
 from records.labels import SPLITS, Label
 
 Splits = dict[str, list[Label]]
-_CHECK = "data.init_args"
+_KEYS = "data.init_args"
 
 
 def make_splits(
@@ -62,29 +63,12 @@ def make_splits(
         units = unit_of if fold_of is None else {id: str(number) for id, number in fold_of.items()}
         _hold_out_share(splits, units, val_share, split_seed)
     if not allow_content_leak:
-        check_disjoint(splits)
+        # Validation and test of a fold are the same clips.
+        _check_disjoint(splits, SPLITS if fold is None else ("train", "val"))
     return splits
 
 
-def check_disjoint(splits: Splits) -> None:
-    """Refuse splits that share a content.
-
-    Raises:
-        UserError: A content stands in two of train, val and test; val and test of one fold are one.
-    """
-    contents = {name: {label.content for label in splits.get(name, [])} for name in SPLITS}
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-        if second == "test" and first == "val" and splits.get("val") == splits.get("test"):
-            continue
-        if shared := sorted(contents[first] & contents[second]):
-            raise UserError(
-                f"{first} and {second} share {len(shared)} contents, for example {', '.join(shared[:3])}",
-                where=f"{_CHECK}.labels",
-                mend="give every content one split and its own group name, or set allow_content_leak: true",
-            )
-
-
-def dealt(units: Iterable[str], seed: int) -> list[str]:
+def _dealt(units: Iterable[str], seed: int) -> list[str]:
     """Distinct units in an order that depends on nothing but their names and ``seed``."""
     return sorted(set(units), key=lambda unit: (seed_of("split", seed, unit), unit))
 
@@ -92,11 +76,11 @@ def dealt(units: Iterable[str], seed: int) -> list[str]:
 def _hold_out_share(splits: Splits, unit_of: dict[str, str], share: float, seed: int) -> None:
     """Take validation out of training."""
     train = splits["train"]
-    units = dealt((_unit(label, unit_of) for label in train), seed)
+    units = _dealt((_unit(label, unit_of) for label in train), seed)
     if len(units) < 2:
         raise UserError(
             f"all {len(train)} training clips are of one content, so none can be held out for validation",
-            where=f"{_CHECK}.labels",
+            where=f"{_KEYS}.labels",
             mend="label more contents, or give labels with a split val",
         )
     count = min(max(1, round(share * len(units))), len(units) - 1)
@@ -113,17 +97,15 @@ def _hold_out_fold(
     """Cross-validation: the clips of ``fold`` against all others."""
     if fold_of is None:
         pool = [label for name in ("train", "val") for label in _scored(splits.get(name, []))]
-        places = {unit: place for place, unit in enumerate(dealt((unit_of[label.id] for label in pool), seed))}
+        places = {unit: place for place, unit in enumerate(_dealt((unit_of[label.id] for label in pool), seed))}
         if len(places) < folds:
-            raise UserError(
-                f"{folds} folds need as many contents, and there are {len(places)}", where=f"{_CHECK}.folds"
-            )
+            raise UserError(f"{folds} folds need as many contents, and there are {len(places)}", where=f"{_KEYS}.folds")
         fold_of = {label.id: places[unit_of[label.id]] % folds for label in pool}
     else:
         pool = [label for rows in splits.values() for label in _scored(rows) if label.id in fold_of]
         _check_folds(pool, fold_of, [label for name in ("train", "val") for label in _scored(splits.get(name, []))])
     if fold not in fold_of.values():
-        raise UserError(f"no fold {fold}", where=f"{_CHECK}.fold", mend=f"there are 0 to {max(fold_of.values())}")
+        raise UserError(f"no fold {fold}", where=f"{_KEYS}.fold", mend=f"there are 0 to {max(fold_of.values())}")
     for name in ("val", "test"):
         if name in splits:
             splits[f"official_{name}"] = [replace(label, split=f"official_{name}") for label in splits[name]]
@@ -136,7 +118,7 @@ def _check_folds(pool: Sequence[Label], fold_of: dict[str, int], expected: Seque
     if missing:
         raise UserError(
             f"{len(missing)} labelled clips have no fold, for example {missing[0]}",
-            where=f"{_CHECK}.folds_file",
+            where=f"{_KEYS}.folds_file",
             mend="list every clip as filename,fold",
         )
     seen: dict[str, int] = {}
@@ -144,8 +126,19 @@ def _check_folds(pool: Sequence[Label], fold_of: dict[str, int], expected: Seque
         if seen.setdefault(label.content, fold_of[label.id]) != fold_of[label.id]:
             raise UserError(
                 f"content {label.content} stands in folds {seen[label.content]} and {fold_of[label.id]}",
-                where=f"{_CHECK}.folds_file",
+                where=f"{_KEYS}.folds_file",
                 mend="give all clips of a content one fold",
+            )
+
+
+def _check_disjoint(splits: Splits, names: Sequence[str]) -> None:
+    for first, second in combinations(names, 2):
+        here, there = ({label.content for label in splits.get(name, [])} for name in (first, second))
+        if shared := sorted(here & there):
+            raise UserError(
+                f"{first} and {second} share {len(shared)} contents, for example {', '.join(shared[:3])}",
+                where=f"{_KEYS}.labels",
+                mend="give every content one split and its own group name, or set allow_content_leak: true",
             )
 
 
@@ -158,7 +151,7 @@ def _check_scores(splits: Splits) -> None:
                 if name != "train"
                 else "score them, or give them another split"
             )
-            raise UserError(f"{missing} of {len(rows)} {name} clips have no score", where=f"{_CHECK}.labels", mend=mend)
+            raise UserError(f"{missing} of {len(rows)} {name} clips have no score", where=f"{_KEYS}.labels", mend=mend)
 
 
 def _scored(labels: Iterable[Label]) -> list[Label]:
@@ -167,7 +160,5 @@ def _scored(labels: Iterable[Label]) -> list[Label]:
 
 def _unit(label: Label, unit_of: dict[str, str]) -> str:
     if label.id not in unit_of:
-        raise UserError(
-            f"{label.id} has no fold", where=f"{_CHECK}.folds_file", mend="list every clip as filename,fold"
-        )
+        raise UserError(f"{label.id} has no fold", where=f"{_KEYS}.folds_file", mend="list every clip as filename,fold")
     return unit_of[label.id]

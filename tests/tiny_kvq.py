@@ -56,7 +56,9 @@ def make_tiny_kvq(
                 rows.append((f"{split}/{number:04d}.mp4", 4.4 - 0.4 * version - 0.1 * (content % 5)))
         if rows:
             sealed = split == "test" and not test_scores
-            write_rows(root / f"{split}.csv", ["filename", "score"], [(id, "" if sealed else f"{s:.4f}") for id, s in rows])
+            write_rows(
+                root / f"{split}.csv", ["filename", "score"], [(id, "" if sealed else f"{s:.4f}") for id, s in rows]
+            )
     if broken:
         path = root / "train" / "0002.mp4"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
