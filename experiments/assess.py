@@ -20,7 +20,6 @@ from records.files import append_line, atomic_path, read_lines, write_text
 if TYPE_CHECKING:
     from runtime.build import Scorer
 
-SUFFIXES = frozenset(".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 COLUMNS = ("id", "score", "percentile", "seconds", "error")
 
 
@@ -37,8 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Score every file and return 1 when one could not be read."""
     if args.out and args.out.suffix not in (".csv", ".parquet"):
         raise UserError("ends neither in .csv nor .parquet", where=f"--out {args.out}", mend="choose one of them")
-    files = find_videos(args.path)
+    from datamodules.video_files import find_videos
     from runtime.build import load_scorer
+
+    files = {path.as_posix(): path for path in find_videos(args.path)}
 
     scorer = load_scorer(args.checkpoint)
     rows = dict(_kept(args.out, scorer.hash, files)) if args.out else {}
@@ -54,32 +55,6 @@ def run(args: argparse.Namespace) -> int:
         write_table(args.out, table)
     _show(table, args.out)
     return 1 if any(row["error"] for row in table) else 0
-
-
-def find_videos(paths: list[Path]) -> dict[str, Path]:
-    """Id and path of every video, in a fixed order.
-
-    A file is taken whatever its name; in a folder, names with a video suffix are taken, hidden ones left out.
-
-    Raises:
-        UserError: If a path does not exist or nothing is found.
-    """
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-                if file.is_file() and file.suffix.lower() in SUFFIXES and not hidden:
-                    found[file.as_posix()] = file
-        elif path.exists():
-            found[path.as_posix()] = path
-        else:
-            raise UserError("no such file or folder", where=str(path), mend="mend the path")
-    if not found:
-        raise UserError(
-            "no video found", where=", ".join(map(str, paths)), mend="give files, or a folder that holds some"
-        )
-    return found
 
 
 def score_videos(scorer: "Scorer", files: dict[str, Path], workers: int, device: str) -> Iterator[dict[str, Any]]:

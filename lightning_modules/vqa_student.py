@@ -6,9 +6,10 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_modules.base import BaseTask, CosineSchedule
+from losses.score_loss import ScoreLoss
 from records.errors import UserError
 from records.hashing import seed_of
 from records.predictions import Prediction
@@ -28,7 +29,7 @@ class VQAStudent(BaseTask):
     def __init__(
         self,
         network: VQANetwork,
-        loss: nn.Module,
+        loss: ScoreLoss,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         schedule: CosineSchedule | None = None,
         head_lr: float = 1.0,
@@ -79,7 +80,8 @@ class VQAStudent(BaseTask):
         prediction = self(batch["views"]).float()
         content = torch.tensor([seed_of(name) for name in batch["content"]], device=prediction.device)
         loss = self.loss(self.gather(prediction), self.gather(batch["mos"].float()), self.gather(content).tolist())
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(prediction))
+        parts = {f"train/{name}": value.float() for name, value in getattr(self.loss, "parts", {}).items()}
+        self.log_dict({"train/loss": loss.detach(), **parts}, batch_size=len(prediction))
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:

@@ -70,6 +70,11 @@ class ContentBootstrap:
         blocks = [self._block(p, self.counts[start : start + size]) for start in range(0, len(self.counts), size)]
         return {name: np.concatenate([block[name] for block in blocks]) for name in SCORES}
 
+    def whole(self, prediction: ArrayLike) -> dict[str, float]:
+        """Scores of the set itself, every content once; names as :meth:`scores`."""
+        block = self._block(np.asarray(prediction, np.float64), np.ones((1, self.contents)))
+        return {name: float(values[0]) for name, values in block.items()}
+
     def _block(self, p: Floats, counts: Floats) -> dict[str, Floats]:
         weight = counts[:, self.codes]
         rho = _weighted_plcc(_drawn_ranks(p, weight), _drawn_ranks(self.target, weight), weight)

@@ -5,8 +5,8 @@ import difflib
 from records.errors import UserError
 
 TOP = frozenset(
-    "base budget checkpoint ckpt_path config data dry_run ema model paths restart return_predictions run seed_everything "
-    "trainer verbose wandb weights_only".split()
+    "base budget checkpoint ckpt_path config data dry_run ema model paths restart return_predictions run "
+    "seed_everything trainer verbose wandb weights_only".split()
 )
 TRAINER = frozenset(
     "accelerator accumulate_grad_batches barebones benchmark callbacks check_val_every_n_epoch default_root_dir "

@@ -1,0 +1,60 @@
+"""The one screen a run ends on: score, interval, change, worst clips, next command."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What there is to say at the end of a run.
+
+    Args:
+        run: Run folder.
+        title: What ended, for example ``fit finished``.
+        figures: Name and text of each figure, in order.
+        worst: Path, label and prediction of the clips that are furthest off.
+        next: Command to type next.
+    """
+
+    run: Path
+    title: str
+    figures: dict[str, str] = field(default_factory=dict)
+    worst: list[tuple[Path, float, float]] = field(default_factory=list)
+    next: str = ""
+
+
+def show(ending: Ending, console: Console | None = None) -> None:
+    """Print the screen; plain text where the output is no terminal."""
+    console = console or Console()
+    table = Table(box=box.SIMPLE, show_header=False, title=f"{ending.title}: {ending.run}", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, text in ending.figures.items():
+        table.add_row(name, Text(text))
+    for index, (path, target, prediction) in enumerate(ending.worst):
+        label = "furthest off" if index == 0 else ""
+        table.add_row(label, Text(f"{path}  label {target:.2f}, predicted {prediction:.2f}"))
+    if ending.next:
+        table.add_row("next", Text(ending.next))
+    console.print(table)
+
+
+def with_interval(value: float, reach: tuple[float, float] | None) -> str:
+    """A score and its 95 % interval as text."""
+    if reach is None:
+        return f"{value:.4f} (no interval: a single content)"
+    return f"{value:.4f}, 95 % interval {reach[0]:.4f} to {reach[1]:.4f} over contents"
+
+
+def with_change(change: tuple[float, float, float] | None, name: str) -> str:
+    """A change against a baseline as text; inside its interval of zero it is called open."""
+    if change is None:
+        return f"{name} has no predictions for the same clips"
+    value, low, high = change
+    verdict = "better" if low > 0 else "worse" if high < 0 else "open: the interval holds zero"
+    return f"{value:+.4f} to {name}, 95 % interval {low:+.4f} to {high:+.4f} ({verdict})"

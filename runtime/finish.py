@@ -1,0 +1,116 @@
+"""The end of a command: summary, the one screen, and the page of all runs."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from records.errors import UserError
+from records.files import read_json
+from records.provenance import environment
+from runtime.end_screen import Ending, show, with_change, with_interval
+from runtime.run_index import write_index
+from runtime.status import read_status
+from runtime.summary import Judged, compare, judged, update_summary
+
+if TYPE_CHECKING:
+    from runtime.cli import CLI
+
+SPLITS = {"fit": "val", "validate": "val", "test": "test", "predict": "predict"}
+
+
+def finish(cli: "CLI", seconds: float | None = None) -> None:
+    """Write the summary of what just ended, show it, and rewrite ``runs/index.html``; rank zero only.
+
+    Args:
+        cli: The command line that ran.
+        seconds: Wall time of the fit.
+    """
+    command, folder = cli.subcommand, cli.run_folder.path
+    split = SPLITS[command]
+    data = cli.trainer.datamodule  # type: ignore[attr-defined]
+    data.setup({"fit": "validate"}.get(command, command))
+    ours = judged(folder, split, data.pairs(split) if split != "predict" else [])
+    values = _figures(cli, ours, split, seconds)
+    update_summary(folder, values)
+    ending = Ending(folder, f"{command} finished", _told(cli, ours, values, split), _worst(ours, data), _next(cli))
+    show(ending)
+    write_index(cli.run_folder.root)
+
+
+def tell_finished(cli: "CLI") -> None:
+    """Say that a run is done already, with its score."""
+    folder = cli.run_folder.path
+    try:
+        summary = read_json(folder / "summary.json")
+    except (OSError, ValueError):
+        summary = {}
+    told = {"state": f"finished after {read_status(cli.run_folder.status).get('epoch', '?')} epochs; nothing to do"}
+    score = (summary.get("val") or {}).get("score")
+    if score is not None:
+        told["validation score"] = f"{score:.4f}"
+    told["to train on"] = "raise --trainer.max_epochs"
+    told["to begin anew"] = "add --restart"
+    show(Ending(folder, "nothing to do", told, next=_next(cli)))
+
+
+def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "experiment": cli.run_folder.experiment,
+        "variant": cli.run_folder.variant,
+        "seed": cli.run_folder.seed,
+        "score_name": {"final": "final", "final_no_rank": "(SROCC + PLCC) / 2"}[ours.score_name],
+        "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
+        "transductive": False,
+        **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},
+        "git": environment().get("git"),
+        "updated": time.time(),
+    }
+    if seconds is not None:
+        figures |= {"fit_seconds": round(seconds, 1), "epochs": cli.trainer.current_epoch}
+    if ours.rows:
+        bootstrap, prediction = ours.draws()
+        whole = bootstrap.whole(prediction)
+        known = {name: value for name, value in whole.items() if value == value}
+        figures[split] = {**known, "n": len(ours.rows), "score": known.get(ours.score_name), "interval": ours.interval()}
+    return figures
+
+
+def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[str, str]:
+    told: dict[str, str] = {}
+    scores = values.get(split)
+    if scores and scores["score"] is not None:
+        told[f"{split} {values['score_name']}"] = with_interval(scores["score"], scores["interval"])
+        told["SROCC, PLCC"] = f"{scores.get('srocc', 0):.4f}, {scores.get('plcc', 0):.4f} over {scores['n']} clips"
+        baseline = cli.options.run.baseline
+        if baseline:
+            folder = cli.run_folder.root / baseline
+            if not folder.is_dir():
+                raise UserError("no such run", where=f"run.baseline {folder}", mend="give <experiment>/<variant>-seed<n>")
+            told["change"] = with_change(compare(ours, folder, split), baseline)
+    elif split == "test":
+        told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
+    if values.get("gmacs"):
+        told["cost"] = f"{values['gmacs']:.2f} GMACs, {values['params_m']:.2f} M parameters a video"
+    quarantine = cli.run_folder.path / "quarantine.csv"
+    if quarantine.is_file():
+        count = max(0, len(quarantine.read_text(encoding="utf-8").splitlines()) - 1)
+        if count:
+            told["unreadable"] = f"{count} file(s), listed in {quarantine}"
+    told["files"] = ", ".join(sorted(path.name for path in cli.run_folder.path.iterdir() if path.is_file()))
+    return told
+
+
+def _worst(ours: Judged, data: Any) -> list[tuple[Path, float, float]]:
+    rows = sorted(ours.rows, key=lambda row: -abs(row.prediction - (row.target or 0.0)))[:3]
+    return [(Path(data.root) / row.id, float(row.target or 0.0), row.prediction) for row in rows]
+
+
+def _next(cli: "CLI") -> str:
+    words = sys.argv[1:]
+    if cli.subcommand == "fit":
+        drop = {"--restart", "--dry_run"}
+        return " ".join(["python train.py test", *(word for word in words[1:] if word not in drop)])
+    if cli.subcommand in ("validate", "test"):
+        return f"python -m experiments assess VIDEO_OR_FOLDER --checkpoint {cli.run_folder.best}"
+    return ""
