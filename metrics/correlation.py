@@ -4,6 +4,8 @@ All take two sequences of n numbers of any scale and return a float; nan where t
 two rows, constant input, a value that is not finite), as scipy does. What a nan counts for is the caller's choice.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,17 +54,46 @@ def plcc_fit4(prediction: ArrayLike, target: ArrayLike) -> float:
     >>> round(plcc(x, 1 / (1 + np.exp(-3 * x))), 3), round(plcc_fit4(x, 1 / (1 + np.exp(-3 * x))), 3)
     (0.941, 1.0)
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
     p, y = _pair(prediction, target)
     straight = plcc(p, y)
     if len(p) < 5 or np.isnan(straight):
         return np.nan
-    z = (p - p.mean()) / p.std()
+    return max(straight, plcc(_shape(p, *_best_shape(p, y)), y))
+
+
+def logistic4(prediction: ArrayLike, target: ArrayLike) -> Callable[[ArrayLike], Floats] | None:
+    """The map behind :func:`plcc_fit4`, from predictions to label units, for drawing.
+
+    Returns:
+        The rising map, or None where there is none to fit.
+    """
+    p, y = _pair(prediction, target)
+    if len(p) < 5 or np.isnan(plcc(p, y)):
+        return None
+    slope, shift = _best_shape(p, y)
+    height, low = np.polyfit(_shape(p, slope, shift), y, 1)
+    mean, sd = p.mean(), p.std()
+
+    def curve(values: ArrayLike) -> Floats:
+        from scipy.special import expit
+
+        return low + height * expit(np.exp(slope) * (np.asarray(values, np.float64) - mean) / sd + shift)
+
+    return curve
+
+
+def _shape(p: Floats, log_slope: float, shift: float) -> Floats:
+    from scipy.special import expit
+
+    return expit(np.exp(log_slope) * (p - p.mean()) / p.std() + shift)
+
+
+def _best_shape(p: Floats, y: Floats) -> tuple[float, float]:
+    """Log slope and shift, both on z-scored predictions, of the logistic that correlates best with ``y``."""
+    from scipy.optimize import minimize
 
     def disagreement(slope_and_shift: Floats) -> float:
-        value = plcc(expit(np.exp(slope_and_shift[0]) * z + slope_and_shift[1]), y)
+        value = plcc(_shape(p, *slope_and_shift), y)
         return 1.0 if np.isnan(value) else 1 - value
 
     # Slopes up to 10 per standard deviation: a step that singles out one row is no map of a scale. Shifts reach far
@@ -72,7 +103,8 @@ def plcc_fit4(prediction: ArrayLike, target: ArrayLike) -> float:
         minimize(disagreement, (np.log(slope), shift), method="Nelder-Mead", bounds=bounds, options={"fatol": 1e-12})
         for slope, shift in ((4.0, 0.0), (1.0, 0.0), (1.0, -4.0), (1.0, 4.0))
     ]
-    return max(straight, 1 - min(float(fit.fun) for fit in fits))
+    best = min(fits, key=lambda fit: float(fit.fun)).x
+    return float(best[0]), float(best[1])
 
 
 def krocc(prediction: ArrayLike, target: ArrayLike) -> float:

@@ -163,8 +163,9 @@ class CLI(LightningCLI):
         from runtime.wandb_logger import make_wandb_logger
 
         loggers: list[Any] = [RunRecord(self.run_folder.path)]
-        if self.subcommand == "fit" and self.options.wandb.mode != "disabled" and is_rank_zero():
-            loggers += make_wandb_logger(self)
+        if self.subcommand == "fit" and is_rank_zero():
+            kind = type(self.model).__name__.removeprefix("VQA").lower()
+            loggers += make_wandb_logger(self.run_folder, self.options.wandb, self.resolved, kind)
         if given and given is not True:
             loggers += given if isinstance(given, list) else [given]
         return loggers
