@@ -193,6 +193,9 @@ class KVQDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> LateLoader:
         """Validation clips, each on exactly one rank."""
+        if self.trainer is not None and self.trainer.state.fn == "fit":
+            # Lightning goes on with a validation that a signal cut short, and would score what is left of it alone.
+            self.trainer.fit_loop.epoch_loop.val_loop.batch_progress.reset_on_run()
         return self._evaluation_loader("val")
 
     def test_dataloader(self) -> LateLoader:

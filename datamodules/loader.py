@@ -1,6 +1,6 @@
 """A DataLoader that starts late and tells a worker's complaint in one sentence."""
 
-import signal
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +50,10 @@ class LateLoader(DataLoader):
 
 
 def begin_worker(worker: int) -> None:
-    """Set up one worker process: one thread, and Ctrl-C left to the main process, which still needs its batch."""
+    """Set up one worker process: one thread, and out of the group that Ctrl-C, ``timeout`` and ``kill`` address.
+
+    A worker killed with its parent makes the parent fail instead of saving and leaving in good order.
+    """
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()

@@ -1,5 +1,6 @@
 """The data module on real label files and on tiny videos."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 
 from datamodules.kvq import KVQDataModule
 from datamodules.label_set import SealedLabels
+from datamodules.loader import LateLoader
 from datamodules.video.samplers import Uniform
 from datamodules.video.views.key_frames import KeyFrames
 from records.errors import UserError
@@ -157,6 +159,34 @@ def test_a_folds_file_in_the_root_is_used(tiny, tmp_path, module):
     data = module(root, fold=0)
     assert {label.content for label in data.labels("val")} == {"train/0", "train/1"}
     assert len(data.labels("train")) == 28 and len(data.labels("test")) == 14
+
+
+def test_own_videos_from_one_table(tiny, tmp_path, module):
+    root = copy(tiny, tmp_path)
+    for file in ("train.csv", "val.csv", "test.csv"):
+        (root / file).unlink()
+    rows = [(f"train/{n:04d}.mp4", 60 + n, f"event {n % 10}") for n in range(1, 29)]
+    write_rows(root / "labels.csv", ["filename", "score", "group"], rows)
+    data = module(root)
+    data.setup("fit")
+    assert len({label.content for label in data.labels("val")}) == 2
+    assert {label.content for label in data.labels("val")}.isdisjoint(label.content for label in data.labels("train"))
+    assert 60 < data.label_stats()[0] < 90
+
+
+def test_workers_take_one_thread_and_leave_the_group_that_signals_address(tiny, module):
+    class Probe(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, place):
+            return torch.get_num_threads(), os.getpgrp()
+
+    loader = module(tiny, num_workers=1).val_dataloader()
+    probe = LateLoader(Probe(), num_workers=1, worker_init_fn=loader.worker_init_fn)
+    ((threads, group),) = probe
+    assert threads.item() == 1
+    assert group.item() != os.getpgrp()
 
 
 def test_hash_changes_with_scores_and_splits_only(tiny, tmp_path, module):

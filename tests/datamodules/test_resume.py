@@ -96,6 +96,22 @@ def test_a_fit_goes_on_from_every_kind_of_checkpoint(tiny, module, tmp_path, wor
     assert after == whole[done:]
 
 
+def test_a_validation_cut_short_begins_anew(tiny, module, tmp_path):
+    class StopsValidation(Recorder):
+        def training_step(self, batch, batch_idx):
+            return self.weight.sum()
+
+        def validation_step(self, batch, batch_idx):
+            if (self.current_epoch, batch_idx) == self.stop_before:
+                raise KeyboardInterrupt
+
+    fit(module(tiny, eval_batch_size=2), tmp_path, StopsValidation((1, 2)), last(tmp_path, save_on_exception=True))
+    resumed = fit(module(tiny, eval_batch_size=2), tmp_path, ckpt_path=tmp_path / "last.ckpt")
+    # Going on with the last two of four batches would give a score of three clips.
+    assert [len(ids) for epoch, ids in resumed.validated if epoch == 1] == [2, 2, 2, 1]
+    assert {epoch for epoch, *_ in resumed.seen} == {2}
+
+
 def test_ladders_are_resumed_too(tiny, module, tmp_path):
     arguments = {"batch_size": 9, "ladders_per_batch": 1}
     whole = fit(module(tiny, **arguments), tmp_path).seen
@@ -161,7 +177,8 @@ SCRIPT = """
     sys.path.insert(0, {tests!r})
     from test_resume import Recorder
 
-    data = KVQDataModule(sys.argv[1], {{"frames": KeyFrames(Uniform(2), 32)}}, batch_size=3, num_workers=2)
+    views = {{"frames": KeyFrames(Uniform(2), 32)}}
+    data = KVQDataModule(sys.argv[1], views, batch_size=3, num_workers=2, unreadable_share=0.1)
     trainer = L.Trainer(
         default_root_dir=sys.argv[2], accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False,
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, num_sanity_val_steps=0,
