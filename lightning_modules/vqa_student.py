@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_modules.base import BaseTask, CosineSchedule
 from losses.score_loss import ScoreLoss

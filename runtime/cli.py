@@ -27,7 +27,7 @@ from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
-from runtime.parser import ShortErrorParser
+from runtime.parser import ShortErrorParser, constructor_error
 from runtime.record import RunRecord
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
@@ -113,6 +113,13 @@ class CLI(LightningCLI):
             if aside:
                 print(f"moved the old run to {aside}")
 
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; a constructor's complaint about a value is the user's to read."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise constructor_error(str(error)) from error
+
     def _parse_ckpt_path(self) -> None:
         """Nothing to parse: our checkpoints carry no hyperparameters that could override the configuration."""
 
@@ -137,7 +144,7 @@ class CLI(LightningCLI):
         given |= {
             "callbacks": list(theirs) if isinstance(theirs, list) else [theirs],
             "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()],
-            "logger": False if self.options.dry_run else self._loggers(given.get("logger")),
+            "logger": [] if self.options.dry_run else self._loggers(given.get("logger")),
             "enable_progress_bar": bar,
             "enable_checkpointing": self.subcommand == "fit",
         }
@@ -162,8 +169,10 @@ class CLI(LightningCLI):
     def _loggers(self, given: Any) -> list[Any]:
         from runtime.wandb_logger import make_wandb_logger
 
+        if self.subcommand != "fit":
+            return []  # an evaluation stands in summary.json; lines without a training step say nothing
         loggers: list[Any] = [RunRecord(self.run_folder.path)]
-        if self.subcommand == "fit" and is_rank_zero():
+        if is_rank_zero():
             kind = type(self.model).__name__.removeprefix("VQA").lower()
             loggers += make_wandb_logger(self.run_folder, self.options.wandb, self.resolved, kind)
         if given and given is not True:
@@ -216,6 +225,8 @@ class CLI(LightningCLI):
             kwargs["ckpt_path"] = str(self.run_folder.best)
         elif not Path(kwargs["ckpt_path"]).is_file():
             raise UserError("no such checkpoint", where=str(kwargs["ckpt_path"]), mend="mend --ckpt_path")
+        if "verbose" in kwargs:
+            kwargs["verbose"] = False  # the end screen shows the scores
         run(**kwargs)
         if self.trainer.is_global_zero:
             from runtime.finish import finish
@@ -241,7 +252,8 @@ def run(arguments: list[str]) -> int:
         The exit code: 143 after SIGTERM and 130 after Ctrl-C, both with the last state saved.
     """
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     try:
         CLI(
@@ -254,7 +266,11 @@ def run(arguments: list[str]) -> int:
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+            trainer_defaults={
+                "use_distributed_sampler": False,
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+            },
         )
     except Finished as finished:
         from runtime.finish import tell_finished

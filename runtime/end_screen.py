@@ -1,5 +1,6 @@
 """The one screen a run ends on: score, interval, change, worst clips, next command."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Ending:
 
 def show(ending: Ending, console: Console | None = None) -> None:
     """Print the screen; plain text where the output is no terminal."""
-    console = console or Console()
+    # Paths stay whole in logs, where there is no terminal to tell a width.
+    console = console or (Console() if sys.stdout.isatty() else Console(width=160))
     table = Table(box=box.SIMPLE, show_header=False, title=f"{ending.title}: {ending.run}", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -90,6 +90,8 @@ def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[
             told["change"] = with_change(compare(ours, folder, split), baseline)
     elif split == "test":
         told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
+    elif split == "predict":
+        told["written"] = str(cli.run_folder.path / "predictions.parquet")
     if values.get("gmacs"):
         told["cost"] = f"{values['gmacs']:.2f} GMACs, {values['params_m']:.2f} M parameters a video"
     quarantine = cli.run_folder.path / "quarantine.csv"

@@ -4,20 +4,24 @@ import difflib
 import importlib
 import inspect
 import re
+from dataclasses import fields
 from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from records.errors import UserError
 from runtime.keys import TOP, unknown
+from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
 
 
 class ShortErrorParser(LightningArgumentParser):
     """LightningArgumentParser that raises :class:`UserError` naming the key, the reason and the nearest valid name."""
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Raise ``message`` as a user error."""
-        raise explain(message)
+        """Raise ``message`` as a user error; parsers of nested classes pass theirs on to the outermost."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        raise explain(message) from ex
 
 
 def explain(message: str) -> UserError:
@@ -46,13 +50,21 @@ def explain(message: str) -> UserError:
     return UserError(" ".join(message.split())[:600], mend="python train.py fit --help lists every option")
 
 
+def constructor_error(message: str) -> UserError:
+    """The complaint of a class about its arguments, out of what the parser wraps around it."""
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    wrapping = ("Does not validate", "Subtypes:", "Errors:", "Expected a", "Given")
+    told = [line for line in lines if not line.startswith(wrapping)]
+    return UserError(" ".join(told)[:800] or message[:800], where="configuration")
+
+
 def _reason(line: str, owner: str, where: str) -> UserError | None:
     if match := re.search(r"Option '([^']+)' is not accepted(?:.*class_path='([^']+)')?", line):
         return _unknown_option(match[1], match[2] or owner, where)
     if match := re.search(r"[Uu]nrecognized arguments: --([^\s=]+)", line):
         if owner:
             return _unknown_option(match[1], owner, where)
-        return unknown(match[1].partition(".")[0], TOP, "command line")
+        return _unknown_key(match[1])
     if match := re.search(r"module '([^']+)' has no attribute '([^']+)'", line):
         names = [name for name, value in vars(importlib.import_module(match[1])).items() if inspect.isclass(value)]
         near = difflib.get_close_matches(match[2], names, 1, cutoff=0.5)
@@ -63,6 +75,14 @@ def _reason(line: str, owner: str, where: str) -> UserError | None:
     if owner and (match := re.search(r"Expected an? <class '(\w+)'>\.? Got value: (.*)", line)):
         return UserError(f"value {match[2].strip()!r} does not fit", where=where, mend=f"give {match[1]}")
     return None
+
+
+def _unknown_key(key: str) -> UserError:
+    top, _, rest = key.partition(".")
+    groups = {"run": RunOptions, "wandb": WandbOptions, "checkpoint": CheckpointOptions, "ema": EMAOptions}
+    if top not in TOP or top not in groups:
+        return unknown(top, TOP, "command line")
+    return unknown(f"{top}.{rest}", [field.name for field in fields(groups[top])], "command line")
 
 
 def _unknown_option(option: str, owner: str, where: str) -> UserError:
