@@ -1,0 +1,77 @@
+"""Encoding and decoding of short clips, in files and in memory; one thread, so that bytes are the same on every run."""
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.mini_kvq.camera import FPS
+from records.errors import UserError
+
+# Codec to encoder and its options; {level} is the quality level, the codec's own kind of quantiser.
+_ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
+    "h264": ("libx264", {"crf": "{level}", "preset": "fast"}),
+    "hevc": ("libx265", {"preset": "veryfast", "x265-params": "crf={level}:log-level=none:pools=none:frame-threads=1"}),
+    "vp9": ("libvpx-vp9", {"crf": "{level}", "deadline": "realtime", "cpu-used": "5"}),
+    "mpeg2": ("mpeg2video", {"qmin": "{level}", "qmax": "{level}"}),
+    "mpeg4": ("mpeg4", {"qmin": "{level}", "qmax": "{level}"}),
+}
+
+
+def encode(frames: Iterable[np.ndarray], path: Path | io.BytesIO, codec: str, level: float) -> None:
+    """Write an MP4 at 12 frames per second, 4:2:0, 8 bit.
+
+    Args:
+        frames: uint8 RGB (height, width, 3), even sizes.
+        path: File to write.
+        codec: ``h264``, ``hevc``, ``vp9``, ``mpeg2`` or ``mpeg4``.
+        level: Quality level in the codec's own scale (crf, or a fixed quantiser for the MPEG ones).
+
+    Raises:
+        UserError: This build of PyAV lacks the encoder.
+    """
+    import av
+
+    encoder, options = _ENCODERS[codec]
+    if encoder not in av.codecs_available:
+        raise UserError(f"PyAV has no encoder {encoder}", mend="install the wheel: pip install --only-binary :all: av")
+    level_text = f"{level:.0f}"
+    target: Any = path if isinstance(path, io.BytesIO) else str(path)
+    with av.open(target, "w", format="mp4") as container:
+        stream: Any = None
+        for array in frames:
+            if stream is None:
+                settings = {key: value.format(level=level_text) for key, value in options.items()}
+                stream = container.add_stream(encoder, rate=FPS, options=settings)
+                stream.height, stream.width, stream.pix_fmt = *array.shape[:2], "yuv420p"
+                stream.codec_context.thread_count = 1
+                if codec == "vp9":
+                    stream.codec_context.bit_rate = 0
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def decode(path: Path | io.BytesIO, format: str = "rgb24") -> Iterator[np.ndarray]:
+    """Frames of a clip in order, as arrays of a pixel format (``rgb24`` or ``gray``, the luma as it is coded)."""
+    import av
+
+    with av.open(path if isinstance(path, io.BytesIO) else str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for frame in container.decode(video=0):
+            yield luma(frame) if format == "gray" else frame.to_ndarray(format=format)
+
+
+def transcode(frames: Iterable[np.ndarray], codec: str, level: float) -> list[np.ndarray]:
+    """Frames as they come back from a codec."""
+    memory = io.BytesIO()
+    encode(frames, memory, codec, level)
+    memory.seek(0)
+    return list(decode(memory))
+
+
+def luma(frame: Any) -> np.ndarray:
+    """Luma plane of a 4:2:0 frame, uint8 (height, width), limited range as coded."""
+    plane = frame.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -1,0 +1,59 @@
+"""Prepare a data set: mini-kvq, a small KVQ-like set made of media that Python packages ship."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-command for each data set."""
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    mini = names.add_parser("mini-kvq", help="22 contents in 7 versions each, labelled by VMAF-NEG; a few minutes")
+    mini.add_argument("--root", required=True, metavar="DIR", type=Path, help="folder of the data set")
+    mini.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")
+    mini.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
+    mini.add_argument("--contents", type=int, metavar="N", help="only so many labelled contents, for a quick look")
+    mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
+    mini.set_defaults(prepare=prepare_mini_kvq)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare, print what came of it, and return the exit code."""
+    return int(args.prepare(args))
+
+
+def prepare_mini_kvq(args: argparse.Namespace) -> int:
+    """Build the mini-KVQ."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from experiments.mini_kvq.build import build, cpu_seconds
+    from experiments.mini_kvq.card import summary
+
+    started = time.monotonic()
+    columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("clips", total=None)
+        made = build(
+            args.root,
+            seed=args.seed,
+            jobs=args.jobs,
+            contents=args.contents,
+            seconds=args.seconds,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if not made:
+        print(f"{args.root} is complete; nothing to do")
+        return 0
+    print(summary(args.root))
+    print(f"built in {time.monotonic() - started:.0f} s, {cpu_seconds():.0f} s of processor time")
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
