@@ -75,7 +75,6 @@ def test_a_fit_stopped_in_a_batch_goes_on_with_that_batch(tiny, module, tmp_path
     assert before + after == whole
 
 
-@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
     "when, trainer, done",
     [
@@ -88,7 +87,8 @@ def test_a_fit_stopped_in_a_batch_goes_on_with_that_batch(tiny, module, tmp_path
         ({"every_n_train_steps": 3}, {"limit_train_batches": 3}, 6),
     ],
 )
-def test_a_fit_goes_on_from_every_kind_of_checkpoint(tiny, module, tmp_path, workers, when, trainer, done):
+def test_a_fit_goes_on_from_every_kind_of_checkpoint(tiny, module, tmp_path, when, trainer, done):
+    workers = 2  # they read ahead, so they show where an order begins too early
     whole = fit(module(tiny, num_workers=workers), tmp_path, **trainer).seen
     stop = divmod(done + 1, len(whole) // 3)  # one batch more than the checkpoint holds
     fit(module(tiny, num_workers=workers), tmp_path, Recorder(stop), last(tmp_path, **when), **trainer)
