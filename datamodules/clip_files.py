@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from datamodules.video.draw import Draw
+from datamodules.video.reader import BackendName
 from datamodules.video.views.assemble import read_views
 from datamodules.video.views.base import View
 
@@ -20,7 +21,7 @@ class ClipFiles(Dataset):
         reader: Decoder backend.
     """
 
-    def __init__(self, files: dict[str, Path], views: dict[str, View], reader: str) -> None:
+    def __init__(self, files: dict[str, Path], views: dict[str, View], reader: BackendName) -> None:
         self.items = list(files.items())
         self.views, self.reader = views, reader
 

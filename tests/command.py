@@ -1,0 +1,60 @@
+"""Run the public commands as a user would, in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "configs" / "tiny_student.yaml"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a test's process: no key, no network surprises, one thread."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "PL_", "SLURM"))}
+    return {**kept, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT), "COLUMNS": "160", **more}
+
+
+def train(*words: object, cwd: Path, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+    """`python train.py WORDS` in ``cwd``."""
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, words)]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def start(*words: object, cwd: Path, **more: str) -> subprocess.Popen[str]:
+    """`python train.py WORDS` in ``cwd``, not waited for, in a process group of its own."""
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, words)]
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def experiments(*words: object, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """`python -m experiments WORDS` in ``cwd``."""
+    command = [sys.executable, "-m", "experiments", *map(str, words)]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
