@@ -1,50 +1,82 @@
-"""Stop a run that is over its compute budget before its first batch."""
+"""The efficiency gate: what a video costs is known, and told, before the first one is opened."""
+
+import warnings
+from typing import Any
 
 import lightning as L
 
 from metrics.efficiency import efficiency
 from records.errors import CheckFailed, UserError
 
+_NETWORK = "model.init_args.network"
+
 
 class GFLOPsBudget(L.Callback):
-    """Count what one video costs and hold it against the budget, before any batch is read.
+    """Count the network on the shapes its views promise, before any stage begins, and refuse one over budget.
 
-    The figures go to ``pl_module.efficiency`` and to the loggers' configuration. The NTIRE 2025 efficient track allows
-    120 G a video; its teams counted one multiply-accumulate as one.
+    The figures go to the loggers' configuration and to ``pl_module.efficiency``.
 
     Args:
-        max_gmacs: Budget, 10^9 multiply-accumulates a video; null only counts.
-        enforce: Stop when over; false only warns.
+        max_gmacs: Most multiply-accumulates a video may cost, in 10^9, all frames, clips and crops included. The
+            challenge's 120 "GFLOPs" count a multiply-accumulate as one. Null for no limit.
+        enforce: End the run when the network is over budget or cannot be counted; otherwise only warn.
     """
 
     def __init__(self, max_gmacs: float | None = 120.0, enforce: bool = True) -> None:
+        if max_gmacs is not None and not max_gmacs > 0:
+            raise ValueError(f"max_gmacs must be above 0, not {max_gmacs}")
         self.max_gmacs, self.enforce = max_gmacs, enforce
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Count and check; every rank counts the same, so no rank waits for another."""
-        shapes = getattr(trainer.datamodule, "shapes", None)  # type: ignore[attr-defined]
+        """Count on rank zero, before weights are loaded; every rank then goes on or ends alike."""
         network = getattr(pl_module, "network", None)
-        if shapes is None or network is None:
-            return
-        try:
-            network.check(shapes)
-            figures = efficiency(network, shapes)
-        except ValueError as error:
-            raise UserError(str(error), where="budget") from None
+        shapes = getattr(trainer.datamodule, "shapes", None)  # type: ignore[attr-defined]
+        if network is None or shapes is None:
+            return  # no network on named views: another task's module
+        answer: tuple[dict[str, Any], str, str] = ({}, "", "")
+        if trainer.is_global_zero:
+            answer = _count(network, shapes)
+        figures, problem, mend = trainer.strategy.broadcast(answer, src=0)
         pl_module.efficiency = figures  # type: ignore[assignment]
-        for logger in trainer.loggers:
-            logger.log_hyperparams({name: figures[name] for name in ("gmacs", "gflops", "params_m", "activation_mb")})
-        if figures["uncounted"] and trainer.is_global_zero:
-            print(f"note: not in the count of multiply-accumulates: {', '.join(figures['uncounted'])}")
-        if self.max_gmacs is None or figures["gmacs"] <= self.max_gmacs:
+        if problem:
+            self._refuse(UserError(problem, where=_NETWORK, mend=mend))
             return
-        parts = ", ".join(f"{name} {part['gmacs']:.1f}" for name, part in figures["branches"].items())
-        error = CheckFailed(
-            f"one video costs {figures['gmacs']:.1f} GMACs ({parts}), over the budget of {self.max_gmacs:g}",
-            where="budget.max_gmacs",
-            mend="use fewer or smaller frames or a lighter trunk, or set budget.enforce to false",
-        )
+        for logger in trainer.loggers:
+            logger.log_hyperparams({"efficiency": figures})
+        if self.max_gmacs is not None and figures["gmacs"] > self.max_gmacs:
+            self._refuse(over_budget(figures, self.max_gmacs))
+
+    def _refuse(self, error: UserError) -> None:
         if self.enforce:
             raise error
-        if trainer.is_global_zero:
-            print(f"warning: {error}")
+        warnings.warn(f"{error} (budget.enforce is false)", stacklevel=2)
+
+
+def over_budget(figures: dict[str, Any], limit: float) -> CheckFailed:
+    """The error that says how far a network is over its budget, which part costs what, and which keys change it.
+
+    Args:
+        figures: Result of ``metrics.efficiency.efficiency``.
+        limit: The budget, GMACs a video.
+    """
+    costs = {name: part["gmacs"] for name, part in figures["branches"].items()}
+    largest = max(costs, key=lambda name: costs[name])
+    told = ", ".join(f"{name} {gmacs:.2f}" for name, gmacs in costs.items())
+    return CheckFailed(
+        f"{figures['gmacs']:.2f} GMACs a video are over the budget of {limit:g} ({told})",
+        where="budget.max_gmacs",
+        mend=f"take fewer or smaller frames in data.init_args.views.{largest}, a smaller trunk in "
+        f"{_NETWORK}.init_args.branches.{largest}, or set budget.enforce: false",
+    )
+
+
+def _count(network: Any, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, Any], str, str]:
+    """Figures, or a problem and its mend; plain values, which travel between ranks."""
+    try:
+        network.check(shapes)
+    except ValueError as error:
+        return {}, str(error), "give a branch and its view the same key and the same size"
+    try:
+        return efficiency(network, shapes), "", ""
+    except ValueError as error:
+        return {}, str(error), "or set budget.enforce: false"

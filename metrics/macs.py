@@ -1,159 +1,166 @@
-"""Multiply-accumulates of a network, counted on the meta device: no weights, no memory, no silent zero."""
+"""Multiply-accumulates of one forward pass, counted on shapes.
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+The convention of the challenge's efficiency table: one multiply-accumulate counts one, of convolutions and matrix
+products, attention's included; norms, activations and copies count nothing. torch's counter gives two operations for
+each and, run as it comes, loses fused attention (14 % of a small ViT) and whole Transformer layers in eval mode.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from metrics.meta import leaves, meta_copy, to_meta
-
-# Operators that multiply and add but that torch's counter has no formula for; seeing one is told, never counted as 0.
-UNCOUNTED = ("lstm", "rnn", "gru", "fft", "grid_sampler", "cumsum", "cumprod", "_ctc", "bilinear", "trilinear", "cdist")
-# Opaque operators: a whole attention layer in one call, invisible to the counter.
-OPAQUE = ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
+from metrics.meta import meta_copy, meta_inputs
+from metrics.operator_walk import OperatorWalk
 
 
-@dataclass
-class Cost:
-    """What one forward costs.
+class UncountableError(ValueError):
+    """A forward pass whose cost cannot be told from shapes, or would be told too low."""
+
+
+@dataclass(frozen=True)
+class PartCount:
+    """Cost of one part of a network.
 
     Args:
-        macs: Multiply-accumulates; one GMAC is what challenge tables print as a GFLOP.
-        by_module: Multiply-accumulates of every submodule by its dotted name.
-        params: Parameters that the forward touches, each once.
-        unused: Names of parameters that it does not touch.
-        uncounted: Names of operators that do arithmetic the counter cannot see.
+        macs: Multiply-accumulates of one forward pass.
+        parameters: Parameters that the pass uses.
     """
 
     macs: int
-    by_module: dict[str, int] = field(default_factory=dict)
-    params: int = 0
-    unused: list[str] = field(default_factory=list)
-    uncounted: list[str] = field(default_factory=list)
+    parameters: int
 
 
-class SilentZero(ValueError):
-    """A module has weights and was run, but nothing was counted for it."""
+@dataclass(frozen=True)
+class MacCount:
+    """Cost of one forward pass.
+
+    Args:
+        macs: Multiply-accumulates.
+        parameters: Parameters that the pass uses, shared ones once.
+        unused: Parameters that it does not use.
+        parts: Cost of each part that was asked for; what lies in none of them is in ``rest``.
+        rest: Cost outside of the parts.
+        uncounted: Operators that do arithmetic and have no formula, sorted.
+    """
+
+    macs: int
+    parameters: int
+    unused: int
+    parts: dict[str, PartCount]
+    rest: PartCount
+    uncounted: tuple[str, ...]
 
 
 @contextmanager
-def countable_attention() -> Iterator[None]:
-    """Run attention as plain matrix products.
-
-    The fused kernels lose their products in the counter: a ViT-Tiny counts 14 % too little on CPU tensors, and an
-    encoder layer in eval mode counts zero.
-    """
+def countable() -> Iterator[None]:
+    """Switch off gradients and what the counter cannot see into: fused attention and the fused Transformer layer."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with torch.no_grad(), sdpa_kernel([SDPBackend.MATH]):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-class _Touched(TorchDispatchMode):
-    """Notes operators and the parameters they read."""
+def count_macs(module: nn.Module, example_inputs: tuple[Any, ...], parts: Mapping[str, str] | None = None) -> MacCount:
+    """Count one forward pass in eval mode, on a copy without memory; the module itself is neither run nor changed.
 
-    def __init__(self, parameters: dict[int, str]) -> None:
-        super().__init__()
-        self.parameters, self.names, self.touched = parameters, Counter[str](), set[str]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names[func.name().removeprefix("aten::").partition(".")[0]] += 1
-        for value in leaves((args, kwargs)):
-            if isinstance(value, torch.Tensor):
-                base = value._base if value._base is not None else value
-                name = self.parameters.get(id(base))
-                if name:
-                    self.touched.add(name)
-        return func(*args, **(kwargs or {}))
-
-
-def count_macs(network: nn.Module, inputs: Any) -> Cost:
-    """Count one forward in eval mode.
-
-    Convention of the NTIRE 2025 efficient track as its teams used it: one multiply-accumulate counts once, everything
-    the deployed predictor computes for one video counts, norms, activations, softmax and resizing do not.
+    A formula of one's own operator is made known with ``torch.utils.flop_counter.register_flop_formula``.
 
     Args:
-        network: Any network; it is copied to the meta device and left as it is.
-        inputs: Its one argument: a tensor, or a dict of tensors (batch 1), on any device; only shapes and dtypes count.
-
-    Returns:
-        The cost.
+        module: Network, on any device.
+        example_inputs: Arguments of its forward, of the sizes to count for; tensors may lie on any device.
+        parts: Name to module path of the parts to count one by one.
 
     Raises:
-        SilentZero: A leaf module with a weight matrix was run and nothing was counted for it.
+        UncountableError: The forward needs values and not only shapes, or a matrix of weights does arithmetic in an
+            operator without a formula, so that the count would be too low without a word.
+
+    >>> count_macs(nn.Linear(16, 32), (torch.zeros(10, 16),)).macs
+    5120
     """
-    network = meta_copy(network).eval()
-    inputs = to_meta(inputs)
-    parameters = {id(parameter): name for name, parameter in network.named_parameters()}
-    ran: dict[str, int] = {}
-    hooks = [
-        module.register_forward_pre_hook(_counting_hook(ran, name))
-        for name, module in network.named_modules()
-        if not list(module.children())
-    ]
+    copied = meta_copy(module)
     counter = FlopCounterMode(display=False)
-    seen = _Touched(parameters)
-    try:
-        with torch.no_grad(), countable_attention(), seen, counter:
-            network(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    by_module = _by_name(counter, network)
-    _refuse_silent_zero(network, ran, by_module)
-    shapes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    return Cost(
-        macs=counter.get_total_flops() // 2,
-        by_module=by_module,
-        params=sum(count for name, count in shapes.items() if name in seen.touched),
-        unused=[name for name in shapes if name not in seen.touched],
-        uncounted=sorted({name for name in seen.names if _is_uncounted(name)}),
+    operations = dict.fromkeys(parts or {}, 0)
+    with ExitStack() as stack:
+        for name, path in (parts or {}).items():
+            handles = _meter(copied.get_submodule(path), name, operations, counter.get_total_flops)
+            for handle in handles:
+                stack.callback(handle.remove)
+        try:
+            with countable(), OperatorWalk(copied) as walk, counter:
+                copied(*meta_inputs(example_inputs))
+        except (NotImplementedError, RuntimeError) as error:
+            raise UncountableError(
+                f"{type(module).__name__} does not run on shapes alone ({str(error).partition(chr(10))[0][:300]})"
+            ) from error
+    if silent := walk.silent_weights():
+        name, operator = next(iter(silent.items()))
+        raise UncountableError(
+            f"{len(silent)} weight(s), {name} first, compute in {operator}, which no formula counts; write it as a "
+            "matrix product, or as an operator with register_flop_formula"
+        )
+    used = {name: value for name, value in copied.named_parameters() if name in walk.touched}
+    everything = sum(value.numel() for value in copied.parameters())
+    counted = {name: PartCount(operations[name] // 2, _numel_below(used, path)) for name, path in (parts or {}).items()}
+    total, parameters = counter.get_total_flops() // 2, sum(value.numel() for value in used.values())
+    return MacCount(
+        macs=total,
+        parameters=parameters,
+        unused=everything - parameters,
+        parts=counted,
+        rest=PartCount(
+            total - sum(part.macs for part in counted.values()),
+            parameters - sum(part.parameters for part in counted.values()),
+        ),
+        uncounted=tuple(sorted(walk.uncounted)),
     )
 
 
-def _is_uncounted(name: str) -> bool:
-    if name.startswith(OPAQUE):
-        return True
-    return any(part in name for part in UNCOUNTED) and not name.startswith("upsample")
+def fvcore_macs(module: nn.Module, example_inputs: tuple[Any, ...]) -> int:
+    """Count one forward pass with fvcore, the counter of many published tables.
+
+    It adds norms (0.3 to 0.6 % in common trunks) and leaves out what it knows no formula for. It really runs the
+    network, on zeros on the CPU, and so takes the time and memory of that.
+
+    Args:
+        module: Network, on any device.
+        example_inputs: Arguments of its forward; tensors may lie on any device.
+
+    Raises:
+        ImportError: fvcore is not installed.
+    """
+    from fvcore.nn import FlopCountAnalysis
+
+    # fvcore traces, which torch does not do on the meta device; zeros are valid indices wherever a buffer holds some.
+    copied = meta_copy(module).to_empty(device="cpu")
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        tensor.zero_()
+    inputs = tree_map_only(torch.Tensor, lambda tensor: torch.zeros(tensor.shape, dtype=tensor.dtype), example_inputs)
+    with countable():
+        analysis = FlopCountAnalysis(copied, inputs)
+        return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
-def _by_name(counter: FlopCounterMode, network: nn.Module) -> dict[str, int]:
-    prefix = type(network).__name__ + "."
-    counts = counter.get_flop_counts()
-    return {
-        name.removeprefix(prefix): sum(operators.values()) // 2
-        for name, operators in counts.items()
-        if name.startswith(prefix)
-    }
+def _meter(part: nn.Module, name: str, operations: dict[str, int], total: Callable[[], int]) -> list[Any]:
+    """Add what happens between the beginning and the end of each call of ``part`` to its count."""
+
+    def begin(*_: Any) -> None:
+        operations[name] -= total()
+
+    def end(*_: Any) -> None:
+        operations[name] += total()
+
+    return [part.register_forward_pre_hook(begin), part.register_forward_hook(end)]
 
 
-def _counting_hook(ran: dict[str, int], name: str) -> Callable[[nn.Module, Any], None]:
-    def hook(module: nn.Module, arguments: Any) -> None:
-        ran[name] = ran.get(name, 0) + 1
-
-    return hook
-
-
-def _refuse_silent_zero(network: nn.Module, ran: dict[str, int], by_module: dict[str, int]) -> None:
-    for name in ran:
-        module = network.get_submodule(name)
-        has_matrix = any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
-        # A lookup multiplies nothing; recurrent layers are told by name instead.
-        known = isinstance(module, nn.Embedding | nn.RNNBase)
-        if has_matrix and not known and not by_module.get(name):
-            raise SilentZero(
-                f"{name or 'the module'} ({type(module).__name__}) has a weight matrix and ran, but counts zero"
-                " multiply-accumulates; register a formula for its operator (torch.utils.flop_counter"
-                ".register_flop_formula)"
-            )
+def _numel_below(parameters: dict[str, nn.Parameter], path: str) -> int:
+    return sum(value.numel() for name, value in parameters.items() if name.startswith(f"{path}."))

@@ -1,29 +1,25 @@
-"""Networks and inputs on the meta device: shapes and dtypes without numbers."""
+"""Networks and inputs as shapes alone, on the meta device: nothing is computed and no memory is used."""
 
-from copy import deepcopy
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
-from torch.utils import _pytree as pytree
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
-def to_meta(inputs: Any) -> Any:
-    """Every tensor in nested ``inputs`` on the meta device."""
-    return pytree.tree_map(lambda value: value.to("meta") if isinstance(value, torch.Tensor) else value, inputs)
-
-
-def leaves(values: Any) -> list[Any]:
-    """All leaves of nested dicts, lists and tuples."""
-    return pytree.tree_leaves(values)
-
-
-def meta_copy(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` on the meta device; its weights are never copied in memory."""
-    # A memo that already holds the meta tensors keeps deepcopy from copying the real ones.
+def meta_copy(module: Module) -> Module:
+    """Copy a network to the meta device in eval mode; the original is untouched, and shared weights stay shared."""
     memo: dict[int, Any] = {}
-    for parameter in network.parameters():
-        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-    for buffer in network.buffers():
-        memo[id(buffer)] = buffer.detach().to("meta")
-    return deepcopy(network, memo)
+    for parameter in module.parameters():
+        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+    for buffer in module.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(module, memo).eval()
+
+
+def meta_inputs(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs with every tensor, also in nested lists and dicts, replaced by one on the meta device."""
+    return tree_map_only(Tensor, lambda tensor: torch.empty_like(tensor, device="meta"), inputs)

@@ -1,4 +1,4 @@
-"""What a branch is: one view in, tokens out."""
+"""What a branch is: one view of a batch of videos in, feature tokens out."""
 
 from abc import ABC, abstractmethod
 
@@ -6,34 +6,48 @@ from torch import Tensor, nn
 
 
 class Branch(nn.Module, ABC):
-    """Reads one view and gives tokens of one width.
+    """A trunk that reads one view.
+
+    A branch normalises its own input, so that views stay plain pixels whatever network reads them. Everything it is
+    made of exists after the constructor, on the meta device too; weights come later, from ``load_pretrained``.
 
     Attributes:
-        width: Numbers in one token.
+        width: Features per token.
     """
 
     width: int
 
     @abstractmethod
     def forward(self, view: Tensor) -> Tensor:
-        """Encode a batch of one view.
+        """Turn pixels into tokens.
 
         Args:
-            view: (batch, time, 3, height, width), values 0..255, uint8 or float.
+            view: (batch, time, 3, height, width), uint8, or float in 0..255.
 
         Returns:
-            Tokens (batch, tokens, width), float.
+            (batch, tokens, width) features.
         """
 
-    def load_pretrained(self) -> None:
+    def load_pretrained(self) -> str | None:
         """Load the weights that the constructor's arguments ask for; called once, when a fresh fit begins.
+
+        Returns:
+            Where they come from, or None when the branch keeps its random weights.
 
         Raises:
             ValueError: The weights do not fit.
-            OSError: The weights cannot be had.
+            FileNotFoundError: The weights cannot be had.
         """
+        return None
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError when a view of ``shape`` (time, 3, height, width) cannot be read."""
+        """Refuse a view that this branch cannot read.
+
+        Args:
+            shape: (time, 3, height, width), without the batch.
+
+        Raises:
+            ValueError: Says what does not fit.
+        """
         if len(shape) != 4 or shape[1] != 3:
-            raise ValueError(f"reads (time, 3, height, width) and is given {shape}")
+            raise ValueError(f"reads frames of shape (time, 3, height, width), not {shape}")

@@ -1,4 +1,4 @@
-"""A quality network: one branch for each view, a fusion, a head."""
+"""The quality network: one branch per view, a fusion where there are several, a head."""
 
 from torch import Tensor, nn
 
@@ -8,11 +8,11 @@ from models.vqa.heads import Head
 
 
 class VQANetwork(nn.Module):
-    """Branches by the names of their views, a fusion where there are several, and a head.
+    """Scores a batch of videos from their views.
 
     Args:
-        branches: View name to branch.
-        head: Scores the fused tokens.
+        branches: View to the branch that reads it; a branch bears the name of its view.
+        head: Scores the tokens.
         fusion: Joins the branches; needed for two or more.
     """
 
@@ -20,55 +20,73 @@ class VQANetwork(nn.Module):
         super().__init__()
         if not branches:
             raise ValueError("a network needs at least one branch")
-        if len(branches) > 1 and fusion is None:
-            raise ValueError(f"{len(branches)} branches ({', '.join(branches)}) need a `fusion`")
-        self.branches, self.fusion, self.head = nn.ModuleDict(branches), fusion, head
+        if taken := {"fusion", "head"} & set(branches):
+            raise ValueError(f"a branch cannot be named {taken.pop()!r}, which names a part of the network")
         widths = {name: branch.width for name, branch in branches.items()}
+        if fusion is None and len(branches) > 1:
+            raise ValueError(f"{len(branches)} branches ({', '.join(branches)}) need a fusion")
         if fusion is not None:
             fusion.build(widths)
         head.build(fusion.width if fusion is not None else next(iter(widths.values())))
+        self.branches, self.fusion, self.head = nn.ModuleDict(branches), fusion, head
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
-        """Score a batch.
+        """Score videos.
 
         Args:
-            views: View name to (batch, time, 3, height, width), values 0..255.
+            views: View to (batch, time, 3, height, width), uint8, or float in 0..255; every branch has its view.
 
         Returns:
             (batch,) scores in label units, float32.
         """
         tokens = {name: branch(views[name]) for name, branch in self.branches.items()}
-        return self.head(self.fusion(tokens) if self.fusion is not None else next(iter(tokens.values())))
+        return self.head(next(iter(tokens.values())) if self.fusion is None else self.fusion(tokens))
 
     def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Hold the branches against the views of the data.
+        """Refuse views that do not belong to this network.
 
         Args:
-            shapes: View name to its shape without batch.
+            shapes: View to its promised shape, (time, 3, height, width), without the batch.
 
         Raises:
-            ValueError: A branch lacks its view, a view its branch, or a shape does not fit; names them.
+            ValueError: Names every branch without a view, view without a branch, and view that a branch cannot read.
         """
-        for name in self.branches:
-            if name not in shapes:
-                raise ValueError(f"branch {name!r} has no view of that name; the data gives {', '.join(shapes)}")
-        for name, shape in shapes.items():
-            if name not in self.branches:
-                raise ValueError(f"view {name!r} has no branch of that name; branches: {', '.join(self.branches)}")
-            try:
-                self.branches[name].check(tuple(shape))  # type: ignore[operator]
-            except ValueError as error:
-                raise ValueError(f"branch {name!r}: {error}") from None
+        problems = [f"branch {name!r} has no view" for name in self.branches if name not in shapes]
+        problems += [f"view {name!r} has no branch" for name in shapes if name not in self.branches]
+        for name, branch in self.branches.items():
+            if name in shapes:
+                try:
+                    branch.check(tuple(shapes[name]))  # type: ignore[operator]
+                except ValueError as error:
+                    problems.append(f"branch {name!r} {error}")
+        if problems:
+            raise ValueError("; ".join(problems))
 
-    def load_pretrained(self) -> None:
-        """Load the weights that the branches' arguments ask for."""
+    def load_pretrained(self) -> dict[str, str]:
+        """Load the pretrained weights that the branches ask for.
+
+        Returns:
+            Branch to where its weights come from; branches with random weights are left out.
+
+        Raises:
+            ValueError: Weights do not fit; names the branch.
+            FileNotFoundError: Weights cannot be had; names the branch.
+        """
+        sources = {}
         for name, branch in self.branches.items():
             try:
-                branch.load_pretrained()  # type: ignore[operator]
-            except (ValueError, OSError) as error:
-                raise type(error)(f"branch {name!r}: {error}") from None
+                source = branch.load_pretrained()  # type: ignore[operator]
+            except (ValueError, FileNotFoundError) as error:
+                raise type(error)(f"branch {name!r}: {error}") from error
+            if source is not None:
+                sources[name] = source
+        return sources
 
     def set_label_scale(self, mean: float, sd: float) -> None:
-        """Give the head mean and standard deviation of the training labels."""
-        self.head.label_mean.fill_(mean)  # type: ignore[operator, union-attr]
-        self.head.label_sd.fill_(sd)  # type: ignore[operator, union-attr]
+        """Give predictions the mean and standard deviation of the training labels.
+
+        Args:
+            mean: Mean of the training labels.
+            sd: Their standard deviation, above 0.
+        """
+        self.head.set_label_scale(mean, sd)

