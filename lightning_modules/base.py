@@ -1,6 +1,7 @@
 """What every training rule shares: the hooks, the optimiser and its schedule."""
 
 import math
+import os
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -9,6 +10,8 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
+
+from records.hashing import seed_of
 
 
 class CosineSchedule:
@@ -61,6 +64,7 @@ class BaseTask(L.LightningModule):
         # Set before a fit that restores a checkpoint, which brings all weights anyway.
         self.resumes = False
         self._ready = False
+        self._gradients: dict[str, Tensor] = {}
         # Figures of the GFLOPs budget check, for the run's summary.
         self.efficiency: dict[str, Any] = {}
         self.configure_metrics()
@@ -91,6 +95,30 @@ class BaseTask(L.LightningModule):
     def _rate(self) -> float:
         probe = self.optimizer([nn.Parameter(torch.zeros(1))])
         return float(probe.param_groups[0]["lr"])
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed dropout and stochastic depth from (seed, epoch, step, rank), so a resumed run draws the same."""
+        seed = os.environ.get("PL_GLOBAL_SEED", "0")
+        torch.manual_seed(seed_of("step", seed, self.current_epoch, batch_idx, self.global_rank))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep gradients that are being accumulated when a signal stops the run between two optimiser steps."""
+        if self.trainer.state.fn == "fit" and self.trainer.accumulate_grad_batches > 1:
+            loop = self.trainer.fit_loop.epoch_loop
+            if loop.batch_progress.current.completed % self.trainer.accumulate_grad_batches:
+                grads = {name: value.grad for name, value in self.named_parameters() if value.grad is not None}
+                checkpoint["accumulated_gradients"] = grads
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up accumulated gradients once training begins."""
+        self._gradients = checkpoint.get("accumulated_gradients", {})
+
+    def on_train_start(self) -> None:
+        """Put accumulated gradients of a stopped run back."""
+        for name, parameter in self.named_parameters():
+            if name in self._gradients:
+                parameter.grad = self._gradients[name].to(parameter.device)
+        self._gradients = {}
 
     def gather(self, value: Tensor) -> Tensor:
         """Rows of ``value`` (batch, ...) from all ranks, with gradient; ``value`` itself on one rank.

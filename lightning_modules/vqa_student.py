@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from metrics.kvq_score import KVQScore
-from models.vqa.network import VQANetwork
 from torch import Tensor, nn
 
 from lightning_modules.base import BaseTask, CosineSchedule
 from losses.score_loss import ScoreLoss
+from metrics.kvq_score import KVQScore
+from models.vqa.network import VQANetwork
 from records.errors import UserError
 from records.hashing import seed_of
 from records.predictions import Prediction
@@ -102,6 +102,8 @@ class VQAStudent(BaseTask):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[tuple[str, float]]:
         """Id and score of each video of one batch."""
+        if not batch["id"]:  # no clip of the batch could be read
+            return []
         return list(zip(batch["id"], self(batch["views"]).float().tolist(), strict=True))
 
     def score_rows(self, split: str) -> list[Prediction]:

@@ -30,7 +30,14 @@ def run(workplace: Path) -> Path:
 
 def test_a_run_leaves_its_record(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
-    assert {"config.yaml", "metrics.jsonl", "summary.json", "status.json", "predictions.parquet", "checkpoints"} <= names
+    assert {
+        "config.yaml",
+        "metrics.jsonl",
+        "summary.json",
+        "status.json",
+        "predictions.parquet",
+        "checkpoints",
+    } <= names
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
     summary = json.loads((run / "summary.json").read_text())
