@@ -1,5 +1,6 @@
 """The one way into a video file, whichever decoder does the work."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -67,7 +68,7 @@ class VideoReader:
             UnreadableVideo: No frame at all can be decoded.
         """
         wanted = [int(index) for index in indices]
-        if any(after <= before for before, after in zip(wanted, wanted[1:], strict=False)):
+        if any(after <= before for before, after in itertools.pairwise(wanted)):
             raise ValueError("frame indices must ascend, each once")
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self.timeline):
             raise IndexError(f"frames {wanted[0]} to {wanted[-1]} of a video of {len(self.timeline)} frames")

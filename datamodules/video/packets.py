@@ -1,0 +1,192 @@
+"""The packet table of a video: what its container says about every compressed frame, read without decoding."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from datamodules.video.backend import Limits
+from datamodules.video.unreadable import UnreadableVideo
+
+# Containers that store a presentation time with every packet, and codecs whose packets hold one shown frame each.
+# (A VP8 packet may hold a frame that is never shown.)
+_TIMED_CONTAINERS = {"mov", "matroska", "flv"}
+_ONE_TO_ONE_CODECS = {"h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores", "dnxhd"}
+
+
+@dataclass(frozen=True)
+class PacketTable:
+    """Packets of one video stream in stored (decoding) order.
+
+    Args:
+        pts: (n,) int64 presentation times, in ``time_base``; decoding times or -1 where there is none.
+        dts: (n,) int64 decoding times, in ``time_base``.
+        durations: (n,) int64 durations, in ``time_base``; 0 where the container says nothing.
+        sizes: (n,) int64 bytes.
+        keys: (n,) bool, decoding may start here.
+        shown: (n,) bool, the packet's frame belongs to the presentation (False for what an edit list cuts off).
+        time_base: Seconds per unit of time.
+        container: libav's first name of the container format.
+        truncated: The file is known to end early.
+        doubt: Why the table can't be planned with; empty when it can.
+    """
+
+    pts: np.ndarray
+    dts: np.ndarray
+    durations: np.ndarray
+    sizes: np.ndarray
+    keys: np.ndarray
+    shown: np.ndarray
+    time_base: float
+    container: str
+    truncated: bool
+    doubt: str
+
+    @property
+    def reliable(self) -> bool:
+        """Frames, their order and their entry points can be told from the table."""
+        return not self.doubt
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """(frames,) packet of every frame, in presentation order."""
+        shown = np.flatnonzero(self.shown)
+        return shown[np.argsort(self.pts[shown], kind="stable")]
+
+    @cached_property
+    def key_of(self) -> np.ndarray:
+        """(n,) the key frame from which each packet can be decoded, where keys[0] is one.
+
+        A frame that is stored after a key frame and shown before it (a leading frame of an open group of pictures)
+        refers to frames of the group before, so it belongs to the key frame before.
+        """
+        keys = np.flatnonzero(self.keys)
+        group = np.searchsorted(keys, np.arange(len(self.keys)), side="right") - 1
+        return keys[np.maximum(group - self.leading, 0)]
+
+    @cached_property
+    def leading(self) -> np.ndarray:
+        """(n,) bool, stored after a key frame, shown before it."""
+        keys = np.flatnonzero(self.keys)
+        group = np.searchsorted(keys, np.arange(len(self.keys)), side="right") - 1
+        return self.pts < self.pts[keys[group]]
+
+    @cached_property
+    def packet_of_pts(self) -> dict[int, int]:
+        """Packet by presentation time."""
+        return {time: packet for packet, time in enumerate(self.pts.tolist())}
+
+    @cached_property
+    def index_of_pts(self) -> dict[int, int]:
+        """Frame index by presentation time."""
+        return {time: index for index, time in enumerate(self.pts[self.order].tolist())}
+
+
+def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> PacketTable:
+    """Read the table of ``stream`` from a container that stands at its beginning; it stands at the end afterwards.
+
+    Raises:
+        UnreadableVideo: There are more packets than ``limits.max_frames``.
+    """
+    name = str(container.format.name).split(",")[0]
+    rows: list[tuple[Any, ...]] = []
+    seen, broken = 0, False
+    try:
+        for packet in container.demux(stream):
+            if packet.pts is None and packet.dts is None and not packet.size:
+                continue  # PyAV's mark of the end
+            seen += 1
+            if seen > limits.max_frames:
+                raise UnreadableVideo(
+                    f"has more than {limits.max_frames} frames", reason="too large", where=str(path), mend="cut it"
+                )
+            if usable(packet, name):
+                pts, dts = packet.pts, packet.dts
+                untimed = pts is None
+                pts = next((time for time in (pts, dts) if time is not None), -1)
+                dts = pts if dts is None else dts
+                length = packet.duration or 0
+                rows.append((pts, dts, length, packet.size, packet.is_keyframe, not packet.is_discard, untimed))
+            else:
+                broken |= packet.is_corrupt
+    except av.error.FFmpegError:
+        broken = True
+    columns = list(zip(*rows, strict=True)) or [()] * 7
+    table = PacketTable(
+        *(np.array(column, np.int64) for column in columns[:4]),
+        *(np.array(column, bool) for column in columns[4:6]),
+        time_base=float(stream.time_base),
+        container=name,
+        truncated=broken or len(getattr(stream, "index_entries", ())) > seen or _cut_short(path),
+        doubt="",
+    )
+    return replace(table, doubt=_doubt(table, stream.codec_context, any(columns[6])))
+
+
+def usable(packet: Any, container: str) -> bool:
+    """Whether to give a packet to the decoder.
+
+    An empty one is AVI's way of saying that the last picture stays, and would tell the decoder that the stream ends.
+    One that the file's end has cut off holds part of a frame. (MPEG-TS marks lost packets in the same way.)
+    """
+    return packet.size > 0 and (not packet.is_corrupt or container == "mpegts")
+
+
+def _doubt(table: PacketTable, context: Any, untimed: bool) -> str:
+    """Why frames can't be told from packets, or nothing."""
+    codec = context.codec.canonical_name
+    if not len(table.pts):
+        return "there is no packet"
+    # AVI has no presentation times: they are known only where frames are stored in the order of showing.
+    if table.container not in _TIMED_CONTAINERS and (table.container != "avi" or context.has_b_frames):
+        return f"times and key frames of {table.container} are not relied on"
+    if codec not in _ONE_TO_ONE_CODECS:
+        return f"packets of {codec} may hold no frame or several"
+    # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders.
+    if codec in ("h264", "mpeg2video") and int(context.field_order) > 1:
+        return "a packet may hold a field, half a frame"
+    if untimed or len(np.unique(table.pts)) != len(table.pts):
+        return "presentation times are missing or double"
+    if not table.keys[0]:
+        return "the first packet is no key frame"
+    if not table.shown.any():
+        return "no packet is shown"
+    if not context.width or not context.height or context.pix_fmt is None:
+        return "the container states no frame size"
+    return ""
+
+
+def _cut_short(path: Path) -> bool:
+    """The container's own header promises more bytes than the file has."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[:4] == b"RIFF":
+        return 8 + int.from_bytes(head[4:8], "little") > size
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _matroska_end(head) > size
+    return False
+
+
+def _matroska_end(head: bytes) -> int:
+    """Byte after the segment, 0 if unknown (as while streaming)."""
+    # EBML header: identifier of four bytes, its size, its body; then the segment's identifier and size.
+    length, body = _vint(head, 4)
+    segment = body + length
+    if head[segment : segment + 4] != b"\x18\x53\x80\x67":
+        return 0
+    length, body = _vint(head, segment + 4)
+    unknown = length == (1 << 7 * (body - segment - 4)) - 1
+    return 0 if unknown else body + length
+
+
+def _vint(data: bytes, at: int) -> tuple[int, int]:
+    """An EBML number and the place after it."""
+    if at >= len(data) or not data[at]:
+        return 0, at + 1
+    width = 9 - data[at].bit_length()
+    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return value, at + width
