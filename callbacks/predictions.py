@@ -1,23 +1,30 @@
 """The prediction table of a run: one row a video, the basis of every later comparison."""
 
+import math
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
+from records.errors import UserError
+from records.files import append_line, read_lines
 from records.predictions import Prediction, read_predictions, write_predictions
+
+FILE = "predictions.parquet"
+# One file of JSON lines a rank, while `predict` runs.
+PARTS = "predict-part-*.jsonl"
 
 
 class PredictionTable(L.Callback):
     """Keep ``predictions.parquet`` of the run folder: for each split the rows of its newest, in a fit its best, scores.
 
-    ``predict`` writes the rows of its split when the last batch is done.
+    ``predict`` puts every batch on disk at once, a file a rank, and merges the files when all ranks are done.
     """
 
     def __init__(self) -> None:
-        self.best = float("-inf")
-        self._predicted: list[tuple[str, float]] = []
+        self.best: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """The best score so far, so that a resumed fit does not put worse rows in its place."""
@@ -25,46 +32,75 @@ class PredictionTable(L.Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the best score."""
-        self.best = float(state["best"])
+        self.best = state["best"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the validation rows; during a fit only when they are the best so far."""
+        if trainer.sanity_checking:
+            return
         if trainer.state.fn == "fit":
-            score = float(trainer.callback_metrics.get(str(pl_module.monitor), float("-inf")))
-            if score <= self.best and self.best != float("-inf"):
+            score = float(trainer.callback_metrics.get(str(pl_module.monitor), math.nan))
+            if self.best is not None and not score > self.best:
                 return
-            self.best = score
-        self._write(trainer, pl_module.score_rows("val"))  # type: ignore[operator]
+            self.best = None if math.isnan(score) else score
+        _write(trainer, pl_module.score_rows("val"))  # type: ignore[operator]
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the test rows."""
-        self._write(trainer, pl_module.score_rows("test"))  # type: ignore[operator]
+        _write(trainer, pl_module.score_rows("test"))  # type: ignore[operator]
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Clear away what a killed prediction left."""
+        if trainer.is_global_zero:
+            for path in _folder(trainer).glob(PARTS):
+                path.unlink()
+        trainer.strategy.barrier("predictions cleared")
 
     def on_predict_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, index: int, loader: int = 0
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Sequence[tuple[str, float]],
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Collect the rows of one batch."""
-        self._predicted += outputs
+        """Put the rows of one batch on disk."""
+        part = _folder(trainer) / PARTS.replace("*", str(trainer.global_rank))
+        append_line(part, [[id, float(score)] for id, score in outputs])
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Gather the rows of all ranks and write them in the order of their ids."""
-        rows = self._predicted
-        if trainer.world_size > 1:
-            gathered: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(gathered, rows)
-            rows = [row for part in gathered for row in part]
-        labels = {label.id: label for label in trainer.datamodule.labels("predict")}  # type: ignore[attr-defined]
-        table = [
-            Prediction(id, score, labels[id].score, "label" if labels[id].score is not None else "", labels[id].content)
-            for id, score in sorted(dict(rows).items())
-        ]
-        self._write(trainer, table, "predict")
-
-    def _write(self, trainer: L.Trainer, rows: list[Prediction], split: str | None = None) -> None:
-        if not trainer.is_global_zero or not rows:
+        """Merge the rows of all ranks in the order of their ids."""
+        trainer.strategy.barrier("predictions written")
+        if not trainer.is_global_zero:
             return
-        path = Path(trainer.default_root_dir) / "predictions.parquet"
-        split = split or rows[0].split
-        rows = [Prediction(row.id, row.prediction, row.target, row.origin, row.content, split) for row in rows]
+        parts = sorted(_folder(trainer).glob(PARTS))
+        scores = {id: score for part in parts for batch in read_lines(part) for id, score in batch}
+        labels = {label.id: label for label in trainer.datamodule.labels("predict")}  # type: ignore[attr-defined]
+        rows = [
+            Prediction(id, score, labels[id].score, "label" if labels[id].score is not None else "", labels[id].content)
+            for id, score in sorted(scores.items())
+        ]
+        _write(trainer, rows, "predict")
+        for part in parts:
+            part.unlink()
+
+
+def _folder(trainer: L.Trainer) -> Path:
+    return Path(trainer.default_root_dir)
+
+
+def _write(trainer: L.Trainer, rows: Sequence[Prediction], split: str | None = None) -> None:
+    """Replace the rows of one split; those of the others stay."""
+    if not trainer.is_global_zero or not rows:
+        return
+    path = _folder(trainer) / FILE
+    split = split or rows[0].split
+    rows = [Prediction(row.id, row.prediction, row.target, row.origin, row.content, split) for row in rows]
+    try:
         others = [row for row in read_predictions(path) if row.split != split] if path.is_file() else []
-        write_predictions(path, [*others, *rows])
+    except UserError as error:
+        # Not a reason to lose what was just computed.
+        warnings.warn(f"the old prediction table is replaced: {error}", stacklevel=2)
+        others = []
+    write_predictions(path, [*others, *rows])

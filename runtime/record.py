@@ -1,5 +1,6 @@
 """Our own record of a run: one line a validation in `metrics.jsonl`, on disk at once."""
 
+import math
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from records.files import append_line, read_lines
 
+FILE = "metrics.jsonl"
+
 
 class RunRecord(Logger):
     """Logger that loses nothing to a kill: W&B may lose its last 32 KiB.
+
+    One line for every validation, and for training as often as ``trainer.log_every_n_steps`` says; rank zero only.
+    A value that is not finite is written as null, which every JSON reader understands.
 
     Args:
         folder: Run folder.
@@ -20,11 +26,10 @@ class RunRecord(Logger):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = Path(folder)
-        self.figures: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
-        """Experiment and variant."""
+        """Experiment."""
         return self.folder.parent.name
 
     @property
@@ -39,24 +44,32 @@ class RunRecord(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Keep figures such as the GFLOPs count for the summary; the configuration has its own file."""
-        self.figures |= dict(vars(params) if isinstance(params, Namespace) else params)
+        """Nothing: the configuration has a file of its own, and figures stand in the summary."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append one line."""
-        values = {name: float(value) for name, value in metrics.items()}
+        values = {name: _finite(value) for name, value in metrics.items()}
         epoch = values.pop("epoch", None)
-        append_line(self.folder / "metrics.jsonl", {"step": step, "epoch": epoch, **values})
+        append_line(self.folder / FILE, {"step": step, "epoch": epoch, **values})
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Lines of ``metrics.jsonl`` in order of step.
+    """Lines of ``metrics.jsonl`` in order of step, each step's values once.
 
-    A killed run repeats the steps after its last checkpoint; of lines with the same step and names the newest counts.
+    A run that was killed and goes on repeats the steps after its last checkpoint: of lines with the same step and the
+    same names the newest counts. Torn and foreign lines are passed over.
+
+    Args:
+        folder: Run folder; one without a record has no lines.
     """
-    kept: dict[tuple[Any, tuple[str, ...]], dict[str, Any]] = {}
-    for row in read_lines(folder / "metrics.jsonl"):
-        if isinstance(row, dict):
-            kept[(row.get("step"), tuple(sorted(row)))] = row
-    return sorted(kept.values(), key=lambda row: row.get("step") or 0)
+    kept: dict[tuple[int, frozenset[str]], dict[str, Any]] = {}
+    for row in read_lines(folder / FILE):
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            kept[row["step"], frozenset(row)] = row
+    return sorted(kept.values(), key=lambda row: row["step"])
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
