@@ -53,7 +53,7 @@ def build(network: dict[str, Any], views: dict[str, Any], where: str) -> tuple[V
     parser.add_subclass_arguments(VQANetwork, "network")
     parser.add_argument("--views", type=dict[str, View])
     try:
-        parsed = parser.instantiate_classes(parser.parse_object({"network": network, "views": views}))
+        parsed = parser.instantiate(parser.parse_object({"network": network, "views": views}))
     except Exception as error:
         told = explain(str(error))
         raise UserError(told.what, where=f"{where}: {told.where}", mend=told.mend) from error
