@@ -99,7 +99,7 @@ def _show(rows: list[dict[str, Any]], limit: float) -> None:
     table.add_column("config", no_wrap=True)
     table.add_column("part", no_wrap=True)
     for heading in ("GMACs", "GFLOPs", "params M", "act. MiB", f"% of {limit:g} G"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     notes = []
     for row in rows:
         name = Path(row["config"]).stem

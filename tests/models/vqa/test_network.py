@@ -101,7 +101,10 @@ def test_a_configuration_builds_it_and_says_no_width() -> None:
     parser.add_subclass_arguments(VQANetwork, "network")
     frames = {"class_path": "models.vqa.timm_frames.TimmFrames", "init_args": {"name": "test_efficientnet"}}
     head = {"class_path": "models.vqa.heads.MLPHead", "init_args": {"hidden": 8}}
-    config = {"class_path": "models.vqa.network.VQANetwork", "init_args": {"branches": {"frames": frames}, "head": head}}
+    config = {
+        "class_path": "models.vqa.network.VQANetwork",
+        "init_args": {"branches": {"frames": frames}, "head": head},
+    }
     parsed = parser.parse_object({"network": config})
     parsed.network.init_args.branches["frames"].init_args.pool = "avg_std"
     network = parser.instantiate(parsed).network
@@ -112,7 +115,9 @@ def test_names_in_a_checkpoint_stay() -> None:
     keys = set(one_branch(TemporalEncoderHead(ff=64)).state_dict())
     head = {key.removeprefix("head.") for key in keys if key.startswith("head.")}
     layer = {"self_attn.in_proj", "self_attn.out_proj.", "linear1.", "linear2.", "norm1.", "norm2."}
-    wanted = {f"encoder.0.{name}{'_' if 'in_proj' in name else ''}{kind}" for name in layer for kind in ("weight", "bias")}
+    wanted = {
+        f"encoder.0.{name}{'_' if 'in_proj' in name else ''}{kind}" for name in layer for kind in ("weight", "bias")
+    }
     assert head == wanted | {"score.weight", "score.bias", "label_mean", "label_sd"}
     assert all(key.startswith("branches.frames.trunk.") for key in keys if not key.startswith("head."))
     mlp = {key.removeprefix("head.") for key in one_branch(MLPHead()).state_dict() if key.startswith("head.")}

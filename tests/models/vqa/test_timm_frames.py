@@ -136,9 +136,9 @@ def test_swin_takes_windows_that_divide_every_grid(size: int, window: int) -> No
 
 
 def test_a_view_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="256x256.*224x224.*img_size"):
+    with pytest.raises(ValueError, match=r"256x256.*224x224.*img_size"):
         meta(name="swin_tiny_patch4_window7_224", img_size=256, window_size=8).check((8, 3, 224, 224))
-    with pytest.raises(ValueError, match="224x224.*256x256"):
+    with pytest.raises(ValueError, match=r"224x224.*256x256"):
         meta(name="vit_small_patch16_224").check((8, 3, 256, 256))
     with pytest.raises(ValueError, match="time, 3, height, width"):
         meta(name="test_efficientnet").check((3, 64, 64))
