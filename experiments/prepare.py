@@ -29,8 +29,9 @@ def prepare_mini_kvq(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from experiments.mini_kvq.build import build, cpu_seconds
+    from experiments.mini_kvq.build import MANIFEST, build, cpu_seconds
     from experiments.mini_kvq.card import summary
+    from records.files import read_json
 
     started = time.monotonic()
     columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -47,7 +48,7 @@ def prepare_mini_kvq(args: argparse.Namespace) -> int:
     if not made:
         print(f"{args.root} is complete; nothing to do")
         return 0
-    print(summary(args.root))
+    print(summary(read_json(args.root / MANIFEST)))
     print(f"built in {time.monotonic() - started:.0f} s, {cpu_seconds():.0f} s of processor time")
     return 0
 

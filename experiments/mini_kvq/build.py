@@ -1,4 +1,4 @@
-"""The whole build: clips and labels content by content, then tables, baseline and data card; it goes on after a kill."""
+"""The whole build: clips and labels by content, then tables, baseline and card; it goes on after a kill."""
 
 import multiprocessing
 import os
@@ -197,7 +197,7 @@ def _make_clip(root: Path, clip: Clip, upload: list[np.ndarray], reference: Mast
     if reference is not None:
         frames = measure(part, reference, labeller)
         neg = float(np.mean(frames))
-        acts = [round(float(act.mean()), 2) for act in np.array_split(frames, len(clip.recipe.acts))]
+        acts = [round(float(act.mean()), 2) for act in np.array_split(frames, len(clip.content.native))]
         record = {"score": score_of(neg), "neg": round(neg, 2), "neg_of_acts": acts}
     write_json(record_path(root, clip.id), record)
     (root / clip.id).parent.mkdir(exist_ok=True)

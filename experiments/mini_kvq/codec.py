@@ -1,7 +1,7 @@
 """Encoding and decoding of short clips, in files and in memory; one thread, so that bytes are the same on every run."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from records.errors import UserError
 
 # Codec to encoder and its options; {level} is the quality level, the codec's own kind of quantiser.
 _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
-    "h264": ("libx264", {"crf": "{level}", "preset": "fast"}),
+    # The cap keeps grain, which costs more than all else in a clip, from filling the disk.
+    "h264": ("libx264", {"crf": "{level}", "preset": "veryfast", "maxrate": "400k", "bufsize": "800k"}),
     "hevc": ("libx265", {"preset": "veryfast", "x265-params": "crf={level}:log-level=none:pools=none:frame-threads=1"}),
     "vp9": ("libvpx-vp9", {"crf": "{level}", "deadline": "realtime", "cpu-used": "5"}),
     "mpeg2": ("mpeg2video", {"qmin": "{level}", "qmax": "{level}"}),
@@ -20,7 +21,9 @@ _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def encode(frames: Iterable[np.ndarray], path: Path | io.BytesIO, codec: str, level: float) -> None:
+def encode(
+    frames: Sequence[np.ndarray], path: Path | io.BytesIO, codec: str, level: int, swing: Sequence[int] = (0,)
+) -> None:
     """Write an MP4 at 12 frames per second, 4:2:0, 8 bit.
 
     Args:
@@ -28,6 +31,7 @@ def encode(frames: Iterable[np.ndarray], path: Path | io.BytesIO, codec: str, le
         path: File to write.
         codec: ``h264``, ``hevc``, ``vp9``, ``mpeg2`` or ``mpeg4``.
         level: Quality level in the codec's own scale (crf, or a fixed quantiser for the MPEG ones).
+        swing: What is added to the level in each of so many equal parts of the clip; for ``h264`` alone.
 
     Raises:
         UserError: This build of PyAV lacks the encoder.
@@ -37,13 +41,12 @@ def encode(frames: Iterable[np.ndarray], path: Path | io.BytesIO, codec: str, le
     encoder, options = _ENCODERS[codec]
     if encoder not in av.codecs_available:
         raise UserError(f"PyAV has no encoder {encoder}", mend="install the wheel: pip install --only-binary :all: av")
-    level_text = f"{level:.0f}"
     target: Any = path if isinstance(path, io.BytesIO) else str(path)
     with av.open(target, "w", format="mp4") as container:
         stream: Any = None
         for array in frames:
             if stream is None:
-                settings = {key: value.format(level=level_text) for key, value in options.items()}
+                settings = {key: value.format(level=level) for key, value in options.items()} | _zones(frames, swing)
                 stream = container.add_stream(encoder, rate=FPS, options=settings)
                 stream.height, stream.width, stream.pix_fmt = *array.shape[:2], "yuv420p"
                 stream.codec_context.thread_count = 1
@@ -63,10 +66,10 @@ def decode(path: Path | io.BytesIO, format: str = "rgb24") -> Iterator[np.ndarra
             yield luma(frame) if format == "gray" else frame.to_ndarray(format=format)
 
 
-def transcode(frames: Iterable[np.ndarray], codec: str, level: float) -> list[np.ndarray]:
+def transcode(frames: Sequence[np.ndarray], codec: str, level: int, swing: Sequence[int] = (0,)) -> list[np.ndarray]:
     """Frames as they come back from a codec."""
     memory = io.BytesIO()
-    encode(frames, memory, codec, level)
+    encode(frames, memory, codec, level, swing)
     memory.seek(0)
     return list(decode(memory))
 
@@ -75,3 +78,14 @@ def luma(frame: Any) -> np.ndarray:
     """Luma plane of a 4:2:0 frame, uint8 (height, width), limited range as coded."""
     plane = frame.planes[0]
     return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+def _zones(frames: Sequence[np.ndarray], swing: Sequence[int]) -> dict[str, str]:
+    if not any(swing):
+        return {}
+    cuts = [len(frames) * part // len(swing) for part in range(len(swing) + 1)]
+    # A factor of the bit rate; six levels of crf are one doubling of the quantiser step.
+    zones = [
+        f"{start},{end - 1},b={2 ** (-level / 6):.4f}" for start, end, level in zip(cuts, cuts[1:], swing, strict=False)
+    ]
+    return {"x264-params": f"zones={'/'.join(zones)}"}

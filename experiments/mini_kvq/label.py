@@ -17,8 +17,9 @@ from experiments.mini_kvq.codec import decode, luma
 from experiments.mini_kvq.sources import INSTALL
 from records.errors import UserError
 
-# Every 4th frame is measured. VMAF's motion term stays that of neighbouring frames: it is taken from the whole master.
-STEP = 4
+# Frames that are measured: every 4th of a clip of 4 s. Longer clips have as many, further apart. VMAF's motion term
+# stays that of neighbouring frames: it is taken from the whole master.
+MEASURED = 12
 OFFSET, SLOPE = 2.05, 0.021
 Labeller = Literal["vmaf-torch", "ffmpeg"]
 
@@ -30,6 +31,11 @@ def score_of(neg: float) -> float:
         neg: Temporal mean of VMAF-NEG, 0..100.
     """
     return round(min(5.0, max(1.0, OFFSET + SLOPE * neg)), 2)
+
+
+def step_of(frames: int) -> int:
+    """Every how many frames of a clip one is measured: 4, or as many as leave 12 measured frames."""
+    return max(4, frames // MEASURED)
 
 
 def choose_labeller() -> Labeller:
@@ -79,7 +85,7 @@ def make_master(frames: Iterable[np.ndarray], labeller: Labeller) -> Master:
 
 
 def measure(clip: Path, master: Master, labeller: Labeller) -> list[float]:
-    """VMAF-NEG (model v0.6.1) of every 4th frame, each 0..100.
+    """VMAF-NEG (model v0.6.1) of every 4th frame, or fewer in long clips; each 0..100.
 
     Args:
         clip: Version to measure, as long and as large as the master.
@@ -100,7 +106,7 @@ def _measure_by_torch(shown: np.ndarray, master: Master) -> list[float]:
     vmaf = _vmaf()
     scores = []
     with torch.inference_mode():
-        for index in range(0, len(shown), STEP):
+        for index in range(0, len(shown), step_of(len(shown))):
             # One frame at a time: a batch of 12 costs 3.5 times as much a frame.
             one = slice(index, index + 1)
             pair = _tensor(master.luma[one]), _tensor(shown[one])
@@ -133,7 +139,7 @@ def _measure_by_ffmpeg(clip: Path, master: np.ndarray) -> list[float]:
     planes = np.concatenate([master, np.full((len(master), height // 2, width), 128, np.uint8)], axis=1)
     form = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
     inputs = ["-r", str(FPS), "-i", str(clip.resolve()), *form, "-r", str(FPS), "-i", "-"]
-    vmaf = f"libvmaf=model=version=vmaf_v0.6.1neg:n_subsample={STEP}:log_fmt=json:log_path=scores.json"
+    vmaf = f"libvmaf=model=version=vmaf_v0.6.1neg:n_subsample={step_of(len(master))}:log_fmt=json:log_path=scores.json"
     with tempfile.TemporaryDirectory() as folder:
         command = [get_ffmpeg_exe(), "-v", "error", *inputs, "-lavfi", f"[0:v][1:v]{vmaf}", "-f", "null", "-"]
         done = subprocess.run(command, input=planes.tobytes(), cwd=folder, capture_output=True)

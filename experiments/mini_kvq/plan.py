@@ -8,7 +8,7 @@ from typing import Any
 from experiments.mini_kvq.camera import FPS
 from experiments.mini_kvq.native import Native
 from experiments.mini_kvq.sources import MEDIA
-from experiments.mini_kvq.versions import KINDS, Act, Kind, Version
+from experiments.mini_kvq.versions import KINDS, Kind, Version
 from records.errors import UserError
 from records.hashing import seed_of
 
@@ -57,30 +57,39 @@ class Content:
         return asdict(self)
 
 
-# split, medium, orientation, frames, and for videos: first frame, stride, centre across.
+# split, medium, orientation, frames, and for videos: first frame, stride, centre across. Small pictures lie across, as
+# enlarging would blur them before anything is done to them.
 _LABELLED: tuple[tuple[Any, ...], ...] = (
     ("train", "bikes", _LANDSCAPE, LONG, 0, 1, 0.5),
     ("train", "bikes", _LANDSCAPE, SHORT, 139, 1, 0.3),
     ("train", "bikes", _LANDSCAPE, SHORT, 190, 1, 0.6),
     ("train", "bunny", _LANDSCAPE, SHORT, 0, 2, 0.5),
     ("train", "bunny", _PORTRAIT, SHORT, 36, 2, 0.35),
+    ("train", "bunny", _PORTRAIT, SHORT, 10, 2, 0.7),
     ("train", "chelsea", _LANDSCAPE, SHORT),
     ("train", "china", _LANDSCAPE, SHORT),
     ("train", "china", _PORTRAIT, LONG),
     ("train", "abbey", _LANDSCAPE, SHORT),
     ("train", "abbey", _PORTRAIT, LONG),
+    ("train", "abbey", _PORTRAIT, SHORT),
+    ("train", "abbey", _PORTRAIT, SHORT),
     ("train", "mug", _LANDSCAPE, LONG),
     ("train", "mug", _PORTRAIT, SHORT),
+    ("train", "mug", _PORTRAIT, SHORT),
+    ("train", "arena", _LANDSCAPE, SHORT),
     ("train", "arena", _PORTRAIT, SHORT),
     ("val", "motorcycle-left", _LANDSCAPE, LONG),
+    ("val", "motorcycle-left", _PORTRAIT, SHORT),
     ("val", "motorcycle-right", _PORTRAIT, SHORT),
-    ("val", "flower", _PORTRAIT, SHORT),
-    ("val", "rocket", _PORTRAIT, SHORT),
+    ("val", "flower", _LANDSCAPE, SHORT),
+    ("val", "flower", _LANDSCAPE, SHORT),
+    ("val", "rocket", _LANDSCAPE, SHORT),
     ("test", "city", _LANDSCAPE, SHORT, 0, 2, 0.5),
-    ("test", "city", _PORTRAIT, SHORT, 120, 1, 0.45),
+    ("test", "city", _LANDSCAPE, SHORT, 120, 1, 0.45),
     ("test", "coffee", _LANDSCAPE, SHORT),
     ("test", "coffee", _PORTRAIT, SHORT),
     ("test", "astronaut", _PORTRAIT, LONG),
+    ("test", "astronaut", _PORTRAIT, SHORT),
 )
 # Material for pseudo-labels: media of the training side seen in other ways, and media that no label touches.
 _UNLABELLED: tuple[tuple[Any, ...], ...] = (
@@ -90,9 +99,21 @@ _UNLABELLED: tuple[tuple[Any, ...], ...] = (
     *((medium, _PORTRAIT, SHORT) for medium in ("abbey", "stars", "retina", "camera", "grass", "gravel", "brick")),
 )
 _CLIPS_OF_UNLABELLED = 4
-_MIXES = (("blur",), ("noise",), ("light", "noise"), ("codec",), ("blur", "codec"), ("noise", "codec"))
+# Noise alone hardly lowers VMAF, and dark pictures lower it too much: low light shows in what the camera does about it.
+_MIXES = ("focus", "bitrate", "camera", "shake", "low light")
 # x264 and x265 share their scale; VP9's runs to 63.
 _VP9_LEVELS = 1.3
+_SWING = 6
+_LEVELS = {
+    "clean": (17, 17),
+    "moderate": (25, 30),
+    "heavy": (33, 38),
+    "severe": (41, 47),
+    "rescaled": (22, 30),
+    "blurred": (23, 31),
+    "sharpened": (28, 36),
+}
+_AMOUNTS = {"rescaled": (0.33, 0.5), "blurred": (0.8, 1.8), "sharpened": (4.0, 12.0)}
 
 
 def make_plan(seed: int) -> list[Content]:
@@ -106,10 +127,8 @@ def make_plan(seed: int) -> list[Content]:
 
 def _draw(split: str, rows: Sequence[tuple[Any, ...]], versions: int, seed: int) -> list[Content]:
     rng = random.Random(seed_of(seed, "plan", split))
-    # Severities stand at equal steps, so that every split spans the scale; only who gets which is drawn.
-    severities = [(place + 0.5) / len(rows) for place in range(len(rows))]
+    severities = _draw_severities([MEDIA[row[0]].source for row in rows], rng)
     mixes = [_MIXES[place % len(_MIXES)] for place in range(len(rows))]
-    rng.shuffle(severities)
     rng.shuffle(mixes)
     contents = []
     for (medium, size, frames, *window), severity, mix in zip(rows, severities, mixes, strict=True):
@@ -136,53 +155,64 @@ def _draw(split: str, rows: Sequence[tuple[Any, ...]], versions: int, seed: int)
     return contents
 
 
-def _draw_native(rng: random.Random, severity: float, mix: tuple[str, ...], acts: int) -> tuple[Native, ...]:
+def _draw_severities(sources: Sequence[str], rng: random.Random) -> list[float]:
+    """Equal steps from 0 to 1 in drawn order, such that no source has only light or only severe ones."""
+    steps = [(place + 0.5) / len(sources) for place in range(len(sources))]
+    best: tuple[float, list[float]] | None = None
+    for _ in range(200):
+        rng.shuffle(steps)
+        of_source: dict[str, list[float]] = {}
+        for source, step in zip(sources, steps, strict=True):
+            of_source.setdefault(source, []).append(step)
+        unevenness = sum(len(own) * (sum(own) / len(own) - 0.5) ** 2 for own in of_source.values())
+        if best is None or unevenness < best[0]:
+            best = unevenness, list(steps)
+    assert best is not None
+    return best[1]
+
+
+def _draw_native(rng: random.Random, severity: float, mix: str, acts: int) -> tuple[Native, ...]:
     """Native degradation of a severity, 0 (none) to 1; over several acts it swings around it."""
     codec = rng.choice(("mpeg2", "mpeg4"))
-    factors = _swing(rng, (0.4, 1.0, 1.6), acts, 1.0)
-    result = []
-    for factor in factors:
-        strength = min(1.0, severity * factor) * (1.0 if len(mix) == 1 else 0.7)
-        if strength < 0.08:
-            result.append(Native())
-            continue
-        result.append(
-            Native(
-                light=round(1 - 0.7 * strength, 3) if "light" in mix else 1.0,
-                blur=round(0.3 + 2.0 * strength, 3) if "blur" in mix else 0.0,
-                noise=round(1 + 15 * strength, 3) if "noise" in mix else 0.0,
-                codec=codec if "codec" in mix else "",
-                level=round(2 + 24 * strength) if "codec" in mix else 0,
-            )
-        )
-    return tuple(result)
+    factors = [1.0] if acts == 1 else rng.sample((0.4, 1.0, 1.6), acts)
+    return tuple(_native(mix, min(1.0, severity * factor), codec) for factor in factors)
+
+
+def _native(mix: str, strength: float, old_codec: str) -> Native:
+    if strength < 0.06:
+        return Native()
+    if mix == "focus":
+        return Native(blur=round(0.3 + 1.7 * strength, 3))
+    if mix == "bitrate":
+        return Native(codec="h264", level=round(24 + 21 * strength))
+    if mix == "camera":
+        return Native(scale=round(1 - 0.55 * strength, 3), codec=old_codec, level=round(3 + 12 * strength))
+    if mix == "shake":
+        return Native(blur=round(0.3 + strength, 3), codec="h264", level=round(22 + 14 * strength))
+    return Native(
+        light=round(1 - 0.75 * strength, 3),
+        noise=round(1 + 2 * strength, 3),
+        blur=round(0.3 + 0.9 * strength, 3),
+        codec="h264",
+        level=round(22 + 12 * strength),
+    )
 
 
 def _draw_version(rng: random.Random, kind: Kind, acts: int) -> Version:
-    low, high = {
-        "clean": (17, 17),
-        "moderate": (25, 30),
-        "heavy": (33, 38),
-        "severe": (41, 47),
-        "rescaled": (22, 30),
-        "blurred": (23, 31),
-        "sharpened": (28, 36),
-    }[kind]
-    level = rng.randint(low, high)
-    amount = {"rescaled": (0.33, 0.5), "blurred": (0.8, 2.6), "sharpened": (4.0, 14.0)}.get(kind, (0.0, 0.0))
-    drawn, percent = rng.uniform(*amount), rng.randint(120, 260) if kind == "sharpened" else 0
-    varied = kind in ("moderate", "heavy", "severe")
-    codec = rng.choices(("h264", "hevc", "vp9"), (0.7, 0.15, 0.15))[0] if varied else "h264"
-    steps = _swing(rng, (-6, 0, 6), acts, 0) if kind != "clean" else [0] * acts
-    levels = [min(51, level + int(step)) for step in steps]
-    if codec == "vp9":
-        levels = [min(63, round(value * _VP9_LEVELS)) for value in levels]
-    return Version(kind, codec, tuple(Act(value, round(drawn, 3), percent) for value in levels))
-
-
-def _swing(rng: random.Random, values: tuple[float, ...], acts: int, alone: float) -> list[float]:
-    """``values`` in drawn order, one for each act; ``alone`` for a content of one act."""
-    return [alone] if acts == 1 else rng.sample(values, acts)
+    level = rng.randint(*_LEVELS[kind])
+    codec = rng.choices(("h264", "hevc", "vp9"), (0.7, 0.15, 0.15))[0]
+    percent = rng.randint(120, 260) if kind == "sharpened" else 0
+    amount = rng.uniform(*_AMOUNTS[kind]) if kind in _AMOUNTS else 0.0
+    amounts: tuple[float, ...] = (round(amount, 3),) if amount else ()
+    swing: tuple[int, ...] = (0,)
+    if acts > 1:
+        swing = tuple(rng.sample((-_SWING, 0, _SWING), acts))
+        if kind in ("blurred", "sharpened"):
+            amounts = tuple(round(amount * factor, 3) for factor in rng.sample((0.6, 1.0, 1.4), acts))
+    # x264 alone changes its level within a clip.
+    if acts > 1 or kind not in ("moderate", "heavy", "severe"):
+        codec = "h264"
+    return Version(kind, codec, round(level * _VP9_LEVELS) if codec == "vp9" else level, swing, amounts, percent)
 
 
 @dataclass(frozen=True)
@@ -203,6 +233,7 @@ class Clip:
         """Where the clip comes from and what was done to it, as plain values."""
         content = self.content
         return {
+            "content": content.name,
             "source": content.source,
             "medium": content.medium,
             "split": content.split,

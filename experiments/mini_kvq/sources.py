@@ -73,7 +73,7 @@ MEDIA = {
         Medium("astronaut", "astronaut", "photo", _SKIMAGE, "data/astronaut.png", "public domain", "E. Collins, NASA"),
         Medium("chelsea", "chelsea", "photo", _SKIMAGE, "data/chelsea.png", "CC0", "a cat, S. van der Walt"),
         Medium("coffee", "coffee", "photo", _SKIMAGE, "data/coffee.png", "CC0", "a cup of coffee, R. Michetti"),
-        Medium("rocket", "rocket", "photo", _SKIMAGE, "data/rocket.jpg", "CC0", "a rocket on its pad, SpaceX"),
+        Medium("rocket", "rocket", "photo", _SKIMAGE, "data/rocket.jpg", "public domain", "a rocket on its pad, SpaceX"),
         # A stereo pair shows one scene twice: two media, one source.
         Medium("motorcycle-left", "motorcycle", "photo", _SKIMAGE, "data/motorcycle_left.png", "CC0",
                "Middlebury Stereo 2014, D. Scharstein et al."),
@@ -89,10 +89,10 @@ MEDIA = {
         Medium("stars", "stars", "photo", _KIVY, "shader/tex3.jpg", "MIT", "a star field, Kivy team"),
         Medium("hubble", "hubble", "photo", _SKIMAGE, "data/hubble_deep_field.jpg", "public domain", "NASA and ESA"),
         Medium("retina", "retina", "photo", _SKIMAGE, "data/retina.jpg", "CC0", _MICRO),
-        Medium("camera", "camera", "photo", _SKIMAGE, "data/camera.png", "CC0", "a man with a camera, L. Whitehead"),
+        Medium("camera", "camera", "photo", _SKIMAGE, "data/camera.png", "CC0", "a man with a camera, L. Varshney"),
         Medium("coins", "coins", "photo", _SKIMAGE, "data/coins.png", "public domain", "coins, Brooklyn Museum"),
-        Medium("grass", "grass", "photo", _SKIMAGE, "data/grass.png", "CC0", "grass, D. Heck"),
-        Medium("gravel", "gravel", "photo", _SKIMAGE, "data/gravel.png", "CC0", "gravel, R. Tuytte"),
-        Medium("brick", "brick", "photo", _SKIMAGE, "data/brick.png", "CC0", "a brick wall, R. Tuytte"),
+        Medium("grass", "grass", "photo", _SKIMAGE, "data/grass.png", "CC0", "grass, linolafett"),
+        Medium("gravel", "gravel", "photo", _SKIMAGE, "data/gravel.png", "CC0", "gravel, CC0Textures"),
+        Medium("brick", "brick", "photo", _SKIMAGE, "data/brick.png", "CC0", "a brick wall, CC0Textures"),
     )
 }  # fmt: skip
