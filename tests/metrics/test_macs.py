@@ -69,6 +69,23 @@ def test_fused_attention_is_not_lost() -> None:
     assert count_macs(Attention(), (torch.zeros(1, 4, 10, 16),)).macs == 2 * 4 * 10 * 10 * 16
 
 
+def test_what_the_counter_cannot_see_into_is_off_on_any_device() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True).eval()
+    heads = torch.zeros(1, 4, 10, 16)
+    for module, given, macs in (
+        (layer, torch.zeros(1, 8, 16), 8 * (4 * 256 + 2 * 512) + 2 * 8 * 8 * 16),
+        (Attention(), heads, 2 * 4 * 10 * 10 * 16),
+    ):
+        counter = FlopCounterMode(display=False)
+        with countable(), counter:
+            module(given)
+        assert counter.get_total_flops() == 2 * macs
+
+
 def test_recurrent_layers_count() -> None:
     count = count_macs(nn.LSTM(16, 32), (torch.zeros(5, 1, 16),))
     assert count.macs == 5 * 4 * 32 * (16 + 32)
