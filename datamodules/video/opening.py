@@ -77,7 +77,7 @@ def _not_a_video(path: Path, error: Exception) -> UnreadableVideo:
 
 def _best_stream(container: Any, path: Path, limits: Limits) -> Any:
     stream = container.streams.best("video")
-    if stream is None or int(stream.disposition) & _ATTACHED_PICTURE:
+    if stream is None or stream.disposition.value & _ATTACHED_PICTURE:
         raise UnreadableVideo("has no video stream", reason="no video stream", where=str(path), mend="leave it out")
     context = stream.codec_context
     if context is None:

@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from datamodules.video.backend import Limits
+from datamodules.video.ends_early import ends_early
 from datamodules.video.unreadable import UnreadableVideo
 
 # Containers that store a presentation time with every packet, and codecs whose packets hold one shown frame each.
@@ -115,15 +116,21 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
     except av.error.FFmpegError:
         broken = True
     columns = list(zip(*rows, strict=True)) or [()] * 7
+    pts, dts, durations, sizes = (np.array(column, np.int64) for column in columns[:4])
+    keys, shown, guessed = (np.array(column, bool) for column in columns[4:])
     table = PacketTable(
-        *(np.array(column, np.int64) for column in columns[:4]),
-        *(np.array(column, bool) for column in columns[4:6]),
+        pts=pts,
+        dts=dts,
+        durations=durations,
+        sizes=sizes,
+        keys=keys,
+        shown=shown,
         time_base=float(stream.time_base),
         container=name,
-        truncated=broken or len(getattr(stream, "index_entries", ())) > seen or _cut_short(path),
+        truncated=broken or len(getattr(stream, "index_entries", ())) > seen or ends_early(path),
         doubt="",
     )
-    return replace(table, doubt=_doubt(table, stream.codec_context, any(columns[6])))
+    return replace(table, doubt=_doubt(table, stream.codec_context, bool(guessed.any())))
 
 
 def usable(packet: Any, container: str) -> bool:
@@ -145,8 +152,8 @@ def _doubt(table: PacketTable, context: Any, untimed: bool) -> str:
         return f"times and key frames of {table.container} are not relied on"
     if codec not in _ONE_TO_ONE_CODECS:
         return f"packets of {codec} may hold no frame or several"
-    # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders.
-    if codec in ("h264", "mpeg2video") and int(context.field_order) > 1:
+    # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders (PyAV 18.1 tells).
+    if codec in ("h264", "mpeg2video") and int(getattr(context, "field_order", 0)) > 1:
         return "a packet may hold a field, half a frame"
     if untimed or len(np.unique(table.pts)) != len(table.pts):
         return "presentation times are missing or double"
@@ -157,36 +164,3 @@ def _doubt(table: PacketTable, context: Any, untimed: bool) -> str:
     if not context.width or not context.height or context.pix_fmt is None:
         return "the container states no frame size"
     return ""
-
-
-def _cut_short(path: Path) -> bool:
-    """The container's own header promises more bytes than the file has."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head[:4] == b"RIFF":
-        return 8 + int.from_bytes(head[4:8], "little") > size
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return _matroska_end(head) > size
-    return False
-
-
-def _matroska_end(head: bytes) -> int:
-    """Byte after the segment, 0 if unknown (as while streaming)."""
-    # EBML header: identifier of four bytes, its size, its body; then the segment's identifier and size.
-    length, body = _vint(head, 4)
-    segment = body + length
-    if head[segment : segment + 4] != b"\x18\x53\x80\x67":
-        return 0
-    length, body = _vint(head, segment + 4)
-    unknown = length == (1 << 7 * (body - segment - 4)) - 1
-    return 0 if unknown else body + length
-
-
-def _vint(data: bytes, at: int) -> tuple[int, int]:
-    """An EBML number and the place after it."""
-    if at >= len(data) or not data[at]:
-        return 0, at + 1
-    width = 9 - data[at].bit_length()
-    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return value, at + width

@@ -204,31 +204,36 @@ class PyAVBackend(Backend):
 
     def _picture(self, index: int, frame: Any, times: np.ndarray) -> Picture:
         orientation = frame_orientation(frame)
-        stored = self._size if all(self._size) else (frame.height, frame.width)
+        stored = self._stored_size(frame)
 
         def convert() -> np.ndarray:
             try:
-                rgb = to_rgb(self._reformatter, frame, *stored, self.codec)
+                rgb = to_rgb(self._reformatter, frame, stored[0], stored[1], self.codec)
             except av.error.FFmpegError as error:
                 raise self._nothing_decodable() from error
             return orientation.upright(rgb)
 
         return Picture(index, float(times[index]), *orientation.size(*stored), convert)
 
+    def _stored_size(self, frame: Any) -> tuple[int, int]:
+        """Height and width before turning: the container's, else the frame's."""
+        height, width = self._size
+        return (height, width) if height and width else (frame.height, frame.width)
+
     def _timeline_of_frames(self) -> Timeline:
         """Timeline from decoding everything once."""
-        times: list[float | None] = []
+        times: list[int | None] = []
         size, pix_fmt, length = (0, 0), "", 0.0
         for index, frame in self.frames():
             if not index:
-                size = frame_orientation(frame).size(*(self._size if all(self._size) else (frame.height, frame.width)))
+                size = frame_orientation(frame).size(*self._stored_size(frame))
                 pix_fmt = frame.format.name
-            times.append(frame.time)
+            times.append(frame.pts)
             length = (frame.duration or 0) * self.table.time_base
         if not times:
             raise self._nothing_decodable()
         rate = float(self._stream.average_rate or self._stream.base_rate or 25)
-        seconds = np.array([np.nan if time is None else time for time in times])
+        seconds = np.array([np.nan if time is None else time * self.table.time_base for time in times])
         if not (np.diff(seconds) > 0).all() or np.isnan(seconds[0]):
             seconds = np.arange(len(times)) / rate  # missing or jumbled times
         return self._timeline_of(seconds - seconds[0], length, size, pix_fmt)
