@@ -1,30 +1,42 @@
 """Prediction table, scatter and clips of a run, for its W&B dashboard."""
 
+import json
+import math
+import tempfile
 import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
+from lightning.pytorch.loggers import WandbLogger
 
 from metrics.correlation import logistic4
 from records.predictions import Prediction
 
+COLUMNS = ["id", "prediction", "label", "error", "content"]
+# Side of a clip's picture, pixels.
+SIDE = 320
+
 
 class WandbMedia(L.Callback):
-    """Log what a score hides: which clips are far off, and how predictions bend against labels.
+    """Show what a score hides: which clips are far off, and how predictions bend against labels.
 
-    Rank zero only. A failure is one warning; training goes on.
+    Logged after every validation that is the best so far, and after a test; rank zero only, and only where a
+    WandbLogger is at work. A failure is one warning; training goes on.
 
     Args:
-        max_rows: Most rows in the prediction table.
-        thumbnails: Worst and best clips shown.
+        max_rows: Most rows in a prediction table; the largest errors are kept.
+        thumbnails: Worst clips shown, and as many best ones.
         max_mb: Most megabytes of media in one run; afterwards only numbers are logged.
     """
 
     def __init__(self, max_rows: int = 2000, thumbnails: int = 3, max_mb: float = 50.0) -> None:
         self.max_rows, self.thumbnails, self.max_mb = max_rows, thumbnails, max_mb
-        self.best = float("-inf")
+        self.best: float | None = None
         self.used = 0.0
+        self._full = False
 
     def state_dict(self) -> dict[str, Any]:
         """Best score and megabytes used so far."""
@@ -32,14 +44,24 @@ class WandbMedia(L.Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore them."""
-        self.best, self.used = float(state["best"]), float(state["used"])
+        self.best, self.used = state["best"], float(state["used"])
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put the hash of the splits beside the configuration, so that only like is compared with like."""
+        split_hash = getattr(trainer.datamodule, "split_hash", None)  # type: ignore[attr-defined]
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and split_hash is not None:
+                logger.log_hyperparams({"split_hash": split_hash})
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the best validation so far."""
-        score = float(trainer.callback_metrics.get(str(pl_module.monitor), float("-inf")))
-        if trainer.state.fn == "fit" and score <= self.best:
+        if trainer.sanity_checking:
             return
-        self.best = max(self.best, score)
+        if trainer.state.fn == "fit":
+            score = float(trainer.callback_metrics.get(str(pl_module.monitor), math.nan))
+            if not score > (-math.inf if self.best is None else self.best):
+                return
+            self.best = score
         self._log(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -47,54 +69,74 @@ class WandbMedia(L.Callback):
         self._log(trainer, pl_module, "test")
 
     def _log(self, trainer: L.Trainer, pl_module: L.LightningModule, split: str) -> None:
-        if not trainer.is_global_zero:
-            return
-        run = next((logger.experiment for logger in trainer.loggers if type(logger).__name__ == "WandbLogger"), None)
-        rows = [row for row in pl_module.score_rows(split) if row.target is not None]  # type: ignore[operator]
-        if run is None or not rows or self.used >= self.max_mb:
+        logger = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
+        if not trainer.is_global_zero or logger is None or self._full:
             return
         try:
-            media = self._media(trainer, rows, split)
-            self.used += sum(value[1] for value in media.values())
-            run.log({name: value[0] for name, value in media.items()})
+            rows = [row for row in pl_module.score_rows(split) if row.target is not None]  # type: ignore[operator]
+            with tempfile.TemporaryDirectory() as folder:
+                found = self._within_budget(self._media(trainer, rows, Path(folder)) if rows else iter(()))
+                if found:
+                    step = {"trainer/global_step": max(0, trainer.global_step - 1)}
+                    logger.experiment.log({f"{split}/{name}": value for name, value in found.items()} | step)
         except Exception as error:  # the dashboard is never worth a run
             warnings.warn(f"W&B media were not logged: {type(error).__name__}: {error}", stacklevel=2)
 
-    def _media(self, trainer: L.Trainer, rows: list[Prediction], split: str) -> dict[str, tuple[Any, float]]:
-        """Name to W&B object and its megabytes."""
-        import wandb
-
-        by_error = sorted(rows, key=lambda row: -abs(row.prediction - (row.target or 0.0)))
-        table = wandb.Table(columns=["id", "prediction", "label", "error", "content"])
-        for row in by_error[: self.max_rows]:
-            table.add_data(row.id, row.prediction, row.target, row.prediction - (row.target or 0.0), row.content)
-        found: dict[str, tuple[Any, float]] = {f"{split}/predictions": (table, 1e-4 * min(len(rows), self.max_rows))}
-        picture = scatter(rows)
-        if picture is not None:
-            found[f"{split}/scatter"] = (wandb.Image(picture), picture.nbytes / 4e6)
-        for name, chosen in (("worst", by_error[: self.thumbnails]), ("best", by_error[::-1][: self.thumbnails])):
-            images = [
-                (wandb.Image(frame, caption=f"{row.id}: label {row.target:.2f}, predicted {row.prediction:.2f}"), frame)
-                for row in chosen
-                if (frame := _thumbnail(trainer, row.id)) is not None
-            ]
-            if images:
-                size = sum(frame.nbytes for _, frame in images) / 2e6
-                found[f"{split}/{name}_clips"] = ([image for image, _ in images], size)
+    def _within_budget(self, media: Iterator[tuple[str, Any, int]]) -> dict[str, Any]:
+        found = {}
+        for name, value, size in media:
+            if self.used + size / 1e6 > self.max_mb:
+                self._full = True
+                warnings.warn(f"W&B media have used up {self.max_mb:g} MB; from here on only numbers", stacklevel=4)
+                break
+            self.used += size / 1e6
+            found[name] = value
         return found
 
+    def _media(self, trainer: L.Trainer, rows: list[Prediction], folder: Path) -> Iterator[tuple[str, Any, int]]:
+        """Name, W&B object and bytes of each medium, the most telling first."""
+        import wandb
 
-def scatter(rows: list[Prediction]) -> np.ndarray | None:
-    """Label against prediction with the fitted 4-parameter logistic, as RGB uint8; None without matplotlib."""
+        by_error = sorted(rows, key=lambda row: -_error(row))
+        table = [
+            [row.id, row.prediction, row.target, row.prediction - float(row.target or 0.0), row.content]
+            for row in by_error[: self.max_rows]
+        ]
+        yield "predictions", wandb.Table(columns=COLUMNS, data=table), len(json.dumps(table))
+        picture = folder / "scatter.png"
+        if draw_scatter(rows, picture):
+            yield "scatter", wandb.Image(str(picture)), picture.stat().st_size
+        for name, chosen in (("worst", by_error[: self.thumbnails]), ("best", by_error[::-1][: self.thumbnails])):
+            images, size = [], 0
+            for place, row in enumerate(chosen):
+                picture = folder / f"{name}{place}.jpg"
+                if _draw_clip(trainer.datamodule, row.id, picture):  # type: ignore[attr-defined]
+                    caption = f"{row.id}: label {row.target:.2f}, predicted {row.prediction:.2f}"
+                    images.append(wandb.Image(str(picture), caption=caption))
+                    size += picture.stat().st_size
+            if images:
+                yield f"{name}_clips", images, size
+
+
+def draw_scatter(rows: Sequence[Prediction], path: Path) -> bool:
+    """Draw label against prediction with the fitted 4-parameter logistic.
+
+    Args:
+        rows: Predictions with targets; those that are not finite are left out.
+        path: PNG file to write.
+
+    Returns:
+        False where matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        return None
-    prediction = np.array([row.prediction for row in rows])
-    target = np.array([row.target for row in rows], float)
+        return False
+    points = np.array([(row.prediction, row.target) for row in rows], float)
+    prediction, target = points[np.isfinite(points).all(1)].T
     figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.scatter(prediction, target, s=12, alpha=0.6)
     curve = logistic4(prediction, target)
@@ -102,14 +144,30 @@ def scatter(rows: list[Prediction]) -> np.ndarray | None:
         line = np.linspace(prediction.min(), prediction.max(), 200)
         axes.plot(line, curve(line), color="tab:red", label="fitted 4-parameter logistic")
         axes.legend(loc="upper left")
-    axes.set(xlabel="prediction", ylabel="MOS")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    axes.set(xlabel="prediction", ylabel="MOS", title=f"{len(prediction)} clips")
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+    return True
 
 
-def _thumbnail(trainer: L.Trainer, id: str) -> np.ndarray | None:
-    read = getattr(trainer.datamodule, "thumbnail", None)  # type: ignore[attr-defined]
+def _draw_clip(data: Any, id: str, path: Path) -> bool:
+    """Write the middle frame of a clip as JPEG; False for a clip that has none to give."""
+    from PIL import Image, ImageOps
+
+    from datamodules.video.reader import VideoReader
+
     try:
-        return None if read is None else read(id)
-    except Exception:  # a damaged clip has no picture
-        return None
+        with VideoReader(data.root / id, data.reader) as reader, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damage was told when the clip was scored
+            middle = reader.timeline.nearest(reader.timeline.duration / 2)
+            image = Image.fromarray(next(iter(reader.pictures([middle]))).rgb())
+    except Exception:
+        return False
+    # W&B shows the pictures of one panel at one size.
+    ImageOps.pad(image, (SIDE, SIDE)).save(path, quality=85)
+    return True
+
+
+def _error(row: Prediction) -> float:
+    error = abs(row.prediction - float(row.target or 0.0))
+    return error if math.isfinite(error) else math.inf

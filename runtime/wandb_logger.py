@@ -3,12 +3,16 @@
 import netrc
 import os
 import re
+import shlex
 import sys
 import time
+import warnings
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from records.files import read_json, write_json
 from records.hashing import value_hash
@@ -16,13 +20,53 @@ from records.provenance import environment
 from runtime.options import WandbOptions
 from runtime.run_folder import RunFolder
 
-SECRET = re.compile(r"(api_?key|token|secret|password|credential)", re.IGNORECASE)
-INIT_SECONDS = 15
+SECRET = re.compile(r"api_?key|secret|passw|credential|(^|[._-])token$", re.IGNORECASE)
+# Seconds that a run waits for the server at its start, and for the rest of the upload at its end.
+START_SECONDS, END_SECONDS = 10.0, 60.0
+# The netrc entry that keys of W&B's own cloud have always stood under, whatever its newest address.
+CLOUD = "api.wandb.ai"
 
 
-def make_wandb_logger(
-    run: RunFolder, options: WandbOptions, config: dict[str, Any], job_type: str
-) -> list[Logger]:
+class DashboardLogger(WandbLogger):
+    """WandbLogger whose failures cost the dashboard a line and the run nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Lightning passes it even when unused, and W&B warns of it.
+        self._wandb_init.pop("anonymous", None)
+        self._warned = False
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Log values."""
+        try:
+            super().log_metrics(metrics, step)
+        except Exception as error:
+            self._warn(error)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any) -> None:
+        """Add to the run's configuration."""
+        try:
+            super().log_hyperparams(params)
+        except Exception as error:
+            self._warn(error)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Nothing is uploaded here but what was logged."""
+        try:
+            super().finalize(status)
+        except Exception as error:
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            warnings.warn(f"W&B lost a value, the run goes on: {_brief(error)}", stacklevel=3)
+        self._warned = True
+
+
+def make_wandb_logger(run: RunFolder, options: WandbOptions, config: dict[str, Any], job_type: str) -> list[Logger]:
     """One logger, or none where W&B is disabled or cannot start; training never depends on it.
 
     Args:
@@ -33,31 +77,66 @@ def make_wandb_logger(
     """
     if options.mode == "disabled":
         return []
-    modes = ["online", "offline"] if options.mode == "online" or (options.mode == "auto" and has_key()) else ["offline"]
-    if options.mode == "online" and not has_key():
-        print("W&B: no key found (WANDB_API_KEY or netrc), logging offline", file=sys.stderr)
-        modes = ["offline"]
+    try:
+        modes = _modes(options.mode)
+    except Exception as error:
+        print(f"W&B: not available ({_brief(error)})", file=sys.stderr)
+        return []
     for mode in modes:
         try:
             logger = _start(run, options, config, job_type, offline=mode == "offline")
         except Exception as error:  # whatever W&B raises, training goes on
-            print(f"W&B: {mode} failed ({str(error).partition(chr(10))[0][:200]})", file=sys.stderr)
+            print(f"W&B: {mode} failed ({_brief(error)})", file=sys.stderr)
+            _forget()
             continue
         if mode == "offline":
-            print(f"W&B: offline; upload with: wandb sync {logger.experiment.settings.sync_dir}")
+            folder = shlex.quote(str(Path(logger.experiment.settings.sync_dir).parent))
+            # A run that was interrupted and went on has several of these, with one id.
+            print(f"W&B: offline; upload with: wandb sync {folder}/offline-run-*")
         return [logger]
     return []
 
 
-def has_key() -> bool:
-    """Whether W&B could log in without asking."""
-    if os.environ.get("WANDB_API_KEY"):
+def _modes(asked: str) -> list[str]:
+    """Modes to try, in order."""
+    import wandb
+
+    settings = wandb.setup().settings
+    said = {"dryrun": "offline", "run": "online"}.get(settings.mode, settings.mode)
+    if asked == "auto" and said in ("offline", "disabled"):
+        return ["offline"] if said == "offline" else []
+    if asked == "offline":
+        return ["offline"]
+    if has_key(settings):
+        return ["online", "offline"]
+    if asked == "online":
+        print("W&B: no key found (WANDB_API_KEY or netrc), logging offline", file=sys.stderr)
+    return ["offline"]
+
+
+def has_key(settings: Any) -> bool:
+    """Whether W&B could log in without asking.
+
+    Args:
+        settings: W&B's settings, of environment and settings files.
+    """
+    import wandb
+
+    if getattr(settings, "api_key", None) or getattr(settings, "identity_token_file", None):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+    hosts = [urlsplit(settings.base_url).netloc]
+    if settings.base_url == wandb.Settings().base_url:
+        hosts.append(CLOUD)
+    home = Path.home()
+    files = [os.environ["NETRC"]] if os.environ.get("NETRC") else [home / ".netrc", home / "_netrc"]
+    for file in files:
+        try:
+            entries = netrc.netrc(file)
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if any((entries.authenticators(host) or ("", "", ""))[2] for host in hosts):
+            return True
+    return False
 
 
 def without_secrets(value: Any) -> Any:
@@ -81,12 +160,16 @@ def run_id(run: RunFolder) -> str:
         return id
 
 
-def _start(run: RunFolder, options: WandbOptions, config: dict[str, Any], job_type: str, offline: bool) -> Any:
+def _start(
+    run: RunFolder, options: WandbOptions, config: dict[str, Any], job_type: str, offline: bool
+) -> DashboardLogger:
     import wandb
-    from lightning.pytorch.loggers import WandbLogger
 
-    facts = environment()
-    logger = WandbLogger(
+    mode = "offline" if offline else "online"
+    settings = wandb.Settings(mode=mode, console="off", silent=True, init_timeout=START_SECONDS)
+    if hasattr(settings, "finish_timeout"):  # older versions wait for the whole upload
+        settings.finish_timeout = END_SECONDS
+    logger = DashboardLogger(
         name=f"{run.variant}-seed{run.seed}",
         save_dir=str(run.path),
         project=options.project,
@@ -96,8 +179,23 @@ def _start(run: RunFolder, options: WandbOptions, config: dict[str, Any], job_ty
         group=run.experiment,
         job_type=job_type,
         tags=[*options.tags, run.variant],
-        config={**without_secrets(config), "git": facts.get("git")},
-        settings=wandb.Settings(console="off", silent=True, init_timeout=INIT_SECONDS),
+        config={**without_secrets(config), "git": environment()["git"]},
+        settings=settings,
     )
     logger.experiment.define_metric("val/final_score", summary="max")
     return logger
+
+
+def _forget() -> None:
+    """End W&B's own process, which keeps the id of a run that could not start and would refuse it to the next."""
+    import wandb
+
+    try:
+        wandb.teardown()
+    except Exception as error:
+        print(f"W&B: {_brief(error)}", file=sys.stderr)
+
+
+def _brief(error: Exception) -> str:
+    first = str(error).partition("\n")[0][:200]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

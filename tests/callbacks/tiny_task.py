@@ -69,9 +69,10 @@ class TinyTask(L.LightningModule):
         if self.trainer.sanity_checking:
             return [Prediction("sanity.mp4", 0.0, 0.0, "label", "c", split)]
         off = 1 - self.dictated[max(0, int(self.seen) - 1)]
-        rows = [label(index, split) for index in range(COUNT)]
+        labels = [label(index, split) for index in range(COUNT)]
         return [
-            Prediction(row.id, row.score + off * row.score % 1, row.score, "label", row.content, split) for row in rows
+            Prediction(row.id, row.score + (off * row.score) % 1, row.score, "label", row.content, split)
+            for row in labels
         ]
 
     def configure_optimizers(self):
