@@ -12,24 +12,30 @@ from records.errors import UserError
 from records.labels import Label
 
 FRAMES, SIDE = 4, 224
-TRUNK, WEIGHTS = "tf_efficientnet_lite0", "package:efficientnet-lite0"
-_ALPHAS = np.logspace(1, 6, 11)
+WEIGHTS = "package:efficientnet-lite0"
+TRUNKS: dict[str, dict[str, Any]] = {
+    "pretrained": {"weights": WEIGHTS, "levels": "last"},
+    "all_stages": {"weights": WEIGHTS, "levels": "all"},
+    "random": {"weights": None, "levels": "last"},
+}
+_ALPHAS = np.logspace(0, 5, 11)
 
 
 def out_of_fold_ridge(root: Path, seed: int = 0) -> dict[str, Any]:
     """Predict each fold by ridge regression on the others, from features of a frozen trunk.
 
-    Four frames of a clip, centre crop of 224 pixels, mean and deviation over places of the last feature map, averaged
-    over the frames. The penalty is chosen within the training folds, by content. Beside it stands the same trunk with
-    random weights.
+    Four frames of a clip, centre crop of 224 pixels, mean and deviation of feature maps over places, averaged over the
+    frames. The penalty is chosen within the training folds, by content.
 
     Args:
         root: Data set with ``folds.csv``.
         seed: Seed of the random weights and of the bootstrap.
 
     Returns:
-        For ``pretrained`` and ``random``: ``srocc`` and ``plcc`` of the pooled predictions with ``srocc_interval`` and
-        ``plcc_interval`` (95 %, drawing whole contents), and ``srocc_of_folds``.
+        For ``pretrained`` (the last feature map), ``all_stages`` (those of every stage, which keep blur and blocking)
+        and ``random`` (the last feature map of a trunk that was never trained): ``srocc`` and ``plcc`` of the pooled
+        predictions with ``srocc_interval`` and ``plcc_interval`` (95 %, drawing whole contents), and
+        ``srocc_of_folds``.
 
     Raises:
         UserError: A table cannot be read, or the weights' package is not installed.
@@ -38,10 +44,7 @@ def out_of_fold_ridge(root: Path, seed: int = 0) -> dict[str, Any]:
     labels = [label for label in read_label_tables(root, None) if label.id in folds and label.score is not None]
     clips = [_frames(root / label.id) for label in labels]
     fold = np.array([folds[label.id] for label in labels])
-    return {
-        name: _judge(_features(clips, weights, seed), labels, fold, seed)
-        for name, weights in (("pretrained", WEIGHTS), ("random", None))
-    }
+    return {name: _judge(_features(clips, seed, **trunk), labels, fold, seed) for name, trunk in TRUNKS.items()}
 
 
 def _frames(path: Path) -> np.ndarray:
@@ -52,14 +55,14 @@ def _frames(path: Path) -> np.ndarray:
     return np.stack(taken)[:, top : top + SIDE, left : left + SIDE].transpose(0, 3, 1, 2)
 
 
-def _features(clips: Sequence[np.ndarray], weights: str | None, seed: int) -> np.ndarray:
+def _features(clips: Sequence[np.ndarray], seed: int, weights: str | None, levels: Any) -> np.ndarray:
     import torch
 
     from models.vqa.timm_frames import TimmFrames
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trunk = TimmFrames(name=TRUNK, weights=weights, pool="avg_std").eval()
+        trunk = TimmFrames(name="tf_efficientnet_lite0", weights=weights, pool="avg_std", levels=levels).eval()
     try:
         trunk.load_pretrained()
     except OSError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.mini_kvq.camera import film_photo, film_video
-from experiments.mini_kvq.label import Labeller, Master, choose_labeller, make_master, measure, score_of
+from experiments.mini_kvq.label import FORMULA, Labeller, Master, choose_labeller, make_master, measure, score_of
 from experiments.mini_kvq.native import degrade
 from experiments.mini_kvq.plan import Clip, Content, make_plan, number_clips, shrink
 from experiments.mini_kvq.sources import MEDIA
@@ -74,7 +74,7 @@ def build(
 
     manifest = {
         **recipe,
-        "label": {"metric": "VMAF-NEG v0.6.1", "by": labeller, "score": "2.05 + 0.021 * neg"},
+        "label": {"metric": "VMAF-NEG v0.6.1", "by": labeller, "score": FORMULA},
         "ridge": out_of_fold_ridge(root),
         "clips": {clip.id: {**records[clip.id], "fold": folds.get(clip.id), **clip.describe()} for clip in clips},
     }

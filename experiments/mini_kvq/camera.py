@@ -69,14 +69,14 @@ def camera_path(picture: tuple[int, int], size: tuple[int, int], count: int, rng
     # Enlarging blurs the master itself, so the camera comes closer than one to one only where the picture is small.
     closest = max(0.7 * fit, min(1.0, 0.92 * fit))
     scales = rng.uniform(closest, fit), rng.uniform(closest, fit)
-    starts, ends = [(rng.random(), rng.random()) for _ in range(2)]
+    starts, ends = ([rng.random(), rng.random()] for _ in range(2))
     # Slow sway, steps, tremor: hertz and share of the frame's width.
     shake = [(rng.uniform(0.3, 0.8), 0.012), (rng.uniform(1.2, 2.2), 0.004), (rng.uniform(3.0, 5.0), 0.0012)]
     phases = [[rng.uniform(0, math.tau) for _ in shake] for _ in range(2)]
     # Wide pictures would otherwise race by.
     seconds = count / FPS
     reach = min(1.0, 0.08 * seconds)
-    ends = tuple(start + reach * (end - start) for start, end in zip(starts, ends, strict=True))
+    ends = [start + reach * (end - start) for start, end in zip(starts, ends, strict=True)]
     for index in range(count):
         part = index / max(1, count - 1)
         ease = part * part * (3 - 2 * part)

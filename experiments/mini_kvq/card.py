@@ -16,6 +16,13 @@ LABELLERS = {
 }
 
 
+TRUNK_WORDS = {
+    "pretrained": "last stage, ImageNet weights",
+    "all_stages": "all stages, ImageNet weights",
+    "random": "last stage, random weights",
+}
+
+
 def describe_labels(manifest: dict[str, Any]) -> dict[str, Any]:
     """Spread of the labels.
 
@@ -62,8 +69,8 @@ def summary(manifest: dict[str, Any]) -> str:
         f"{spread['clips']} clips of {spread['contents']} contents with labels, {spread['unlabelled']} without",
         f"labels: proxy by VMAF-NEG ({manifest['label']['by']}), mean {spread['mean']:.2f}, sd {spread['sd']:.2f},"
         f" within a content {spread['within']:.2f}, between {spread['between']:.2f}",
-        f"frozen features + ridge, out of fold: {_figures(ridge['pretrained'])}",
-        f"the same with random weights: {_figures(ridge['random'])}",
+        "out-of-fold ridge on frozen features:",
+        *(f"  {words}: {_figures(ridge[name])}" for name, words in TRUNK_WORDS.items()),
     ]
     return "\n".join(lines)
 
@@ -105,14 +112,14 @@ formula. A figure on this set is never a KVQ result and says nothing about one.
 
 1. Master: a window of a video, or a photograph filmed by a made-up hand-held camera (pan, zoom, shake). Photographs
    have real texture and synthetic motion.
-2. Upload: the master degraded as a whole content, from hardly to severely: blur, camera codec, noise and codec, blur
-   and codec, or low light with noise and codec.
+2. Upload: the master degraded as a whole content, from hardly to severely: out of focus, starved of bits, an old camera
+   codec at a smaller size, shaken and starved, or low light with gain, noise and denoising.
 3. Seven versions of the upload: transcodes at four strengths, a smaller size scaled back, a blur, noise with
    oversharpening; all through real encoders. Clips of 12 s have three acts of different strength.
 
 ## The label
 
-`score = 2.05 + 0.021 * NEG`, rounded to 0.01, the same for every content. NEG is the mean over 12 frames (every 4th of
+`score = {manifest["label"]["score"]}`, rounded to 0.01, the same for every content. NEG is the mean over 12 frames (every 4th of
 4 s, every 12th of 12 s) of VMAF-NEG v0.6.1 on luma, with the motion term of neighbouring frames of the whole master.
 Measured by {LABELLERS[manifest["label"]["by"]]}. Every version is compared with the untouched master, not with
 its upload, so what the upload suffered counts too. The metric takes masters as perfect, and hardly minds grain.
@@ -128,12 +135,12 @@ its upload, so what the upload suffered counts too. The metric takes masters as 
 
 ## What a simple model reaches
 
-Frozen tf_efficientnet_lite0 (ImageNet), 4 frames, centre crop 224, mean and deviation of the last features, ridge
-regression; five folds by source, predictions pooled, 95 % intervals over contents.
+Frozen tf_efficientnet_lite0, 4 frames, centre crop 224, mean and deviation of feature maps, ridge regression; folds by
+source, predictions pooled, 95 % intervals over contents.
 
-| weights | SROCC | PLCC | SROCC of each fold |
+| features | SROCC | PLCC | SROCC of each fold |
 |---|---|---|---|
-{chr(10).join(_ridge_row(name, manifest["ridge"][name]) for name in ("pretrained", "random"))}
+{chr(10).join(_ridge_row(name, manifest["ridge"][name]) for name in TRUNK_WORDS)}
 
 ## Media and licences
 
@@ -165,8 +172,9 @@ def _range(interval: Sequence[float]) -> str:
 
 
 def _ridge_row(name: str, ridge: dict[str, Any]) -> str:
-    cells = [f"{ridge[key]:.3f} {_range(ridge[key + '_interval'])}" for key in ("srocc", "plcc")]
-    return f"| {name} | {cells[0]} | {cells[1]} | {', '.join(f'{value:.2f}' for value in ridge['srocc_of_folds'])} |"
+    cells = [TRUNK_WORDS[name], *(f"{ridge[key]:.3f} {_range(ridge[f'{key}_interval'])}" for key in ("srocc", "plcc"))]
+    cells.append(", ".join(f"{value:.2f}" for value in ridge["srocc_of_folds"]))
+    return f"| {' | '.join(cells)} |"
 
 
 def _split_row(split: str, clips: Any) -> str:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,18 @@ from records.errors import UserError
 
 # Codec to encoder and its options; {level} is the quality level, the codec's own kind of quantiser.
 _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
-    # The cap keeps grain, which costs more than all else in a clip, from filling the disk.
-    "h264": ("libx264", {"crf": "{level}", "preset": "veryfast", "maxrate": "400k", "bufsize": "800k"}),
+    # The cap keeps grain, which costs more than all else in a clip, from filling the disk. With macroblock trees, bytes
+    # differ from run to run.
+    "h264": (
+        "libx264",
+        {
+            "crf": "{level}",
+            "preset": "veryfast",
+            "maxrate": "400k",
+            "bufsize": "800k",
+            "x264-params": "mbtree=0{zones}",
+        },
+    ),
     "hevc": ("libx265", {"preset": "veryfast", "x265-params": "crf={level}:log-level=none:pools=none:frame-threads=1"}),
     "vp9": ("libvpx-vp9", {"crf": "{level}", "deadline": "realtime", "cpu-used": "5"}),
     "mpeg2": ("mpeg2video", {"qmin": "{level}", "qmax": "{level}"}),
@@ -41,12 +52,13 @@ def encode(
     encoder, options = _ENCODERS[codec]
     if encoder not in av.codecs_available:
         raise UserError(f"PyAV has no encoder {encoder}", mend="install the wheel: pip install --only-binary :all: av")
+    zones = _zones(len(frames), swing)
     target: Any = path if isinstance(path, io.BytesIO) else str(path)
     with av.open(target, "w", format="mp4") as container:
         stream: Any = None
         for array in frames:
             if stream is None:
-                settings = {key: value.format(level=level) for key, value in options.items()} | _zones(frames, swing)
+                settings = {key: value.format(level=level, zones=zones) for key, value in options.items()}
                 stream = container.add_stream(encoder, rate=FPS, options=settings)
                 stream.height, stream.width, stream.pix_fmt = *array.shape[:2], "yuv420p"
                 stream.codec_context.thread_count = 1
@@ -80,12 +92,11 @@ def luma(frame: Any) -> np.ndarray:
     return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def _zones(frames: Sequence[np.ndarray], swing: Sequence[int]) -> dict[str, str]:
+def _zones(count: int, swing: Sequence[int]) -> str:
     if not any(swing):
-        return {}
-    cuts = [len(frames) * part // len(swing) for part in range(len(swing) + 1)]
-    # A factor of the bit rate; six levels of crf are one doubling of the quantiser step.
-    zones = [
-        f"{start},{end - 1},b={2 ** (-level / 6):.4f}" for start, end, level in zip(cuts, cuts[1:], swing, strict=False)
-    ]
-    return {"x264-params": f"zones={'/'.join(zones)}"}
+        return ""
+    cuts = [count * part // len(swing) for part in range(len(swing) + 1)]
+    # Zones take a factor of the bit rate; six levels of crf double the quantiser's step.
+    factors = [2 ** (-level / 6) for level in swing]
+    parts = zip(pairwise(cuts), factors, strict=True)
+    return ":zones=" + "/".join(f"{start},{end - 1},b={factor:.4f}" for (start, end), factor in parts)

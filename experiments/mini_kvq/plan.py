@@ -130,7 +130,7 @@ def _draw(split: str, rows: Sequence[tuple[Any, ...]], versions: int, seed: int)
     severities = _draw_severities([MEDIA[row[0]].source for row in rows], rng)
     mixes = [_MIXES[place % len(_MIXES)] for place in range(len(rows))]
     rng.shuffle(mixes)
-    contents = []
+    contents: list[Content] = []
     for (medium, size, frames, *window), severity, mix in zip(rows, severities, mixes, strict=True):
         name = f"{split}-{medium}-{'portrait' if size == _PORTRAIT else 'landscape'}-{len(contents)}"
         acts = ACTS if frames == LONG else 1

@@ -73,7 +73,7 @@ MEDIA = {
         Medium("astronaut", "astronaut", "photo", _SKIMAGE, "data/astronaut.png", "public domain", "E. Collins, NASA"),
         Medium("chelsea", "chelsea", "photo", _SKIMAGE, "data/chelsea.png", "CC0", "a cat, S. van der Walt"),
         Medium("coffee", "coffee", "photo", _SKIMAGE, "data/coffee.png", "CC0", "a cup of coffee, R. Michetti"),
-        Medium("rocket", "rocket", "photo", _SKIMAGE, "data/rocket.jpg", "public domain", "a rocket on its pad, SpaceX"),
+        Medium("rocket", "rocket", "photo", _SKIMAGE, "data/rocket.jpg", "public domain", "a rocket, SpaceX"),
         # A stereo pair shows one scene twice: two media, one source.
         Medium("motorcycle-left", "motorcycle", "photo", _SKIMAGE, "data/motorcycle_left.png", "CC0",
                "Middlebury Stereo 2014, D. Scharstein et al."),
