@@ -53,10 +53,10 @@ class DecordBackend(IndexedBackend):
         starts = self._reader.get_frame_timestamp(range(len(self._reader)))[:, 0].astype(np.float64)
         return np.where(np.abs(starts) < 1e9, starts, np.nan)  # "no time" comes out as a huge number
 
-    def _fetch(self, indices: list[int]) -> np.ndarray:
-        batch = self._reader.get_batch(indices)
-        # Whoever set decord's process-wide bridge to torch gets tensors; both turn into arrays.
-        return batch.asnumpy() if hasattr(batch, "asnumpy") else np.asarray(batch)
+    def _fetch(self, index: int) -> np.ndarray:
+        frame = self._reader[index]
+        # Whoever set decord's process-wide bridge to torch gets a tensor; both turn into an array.
+        return frame.asnumpy() if hasattr(frame, "asnumpy") else np.asarray(frame)
 
 
 def _every_key_is_instant(probe: PyAVBackend) -> bool:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +15,6 @@ from datamodules.video.pyav_backend import PyAVBackend
 from datamodules.video.timeline import Timeline
 from datamodules.video.unreadable import UnreadableVideo
 from records.errors import UserError
-
-_CHUNK = 8  # frames fetched at once: fast, and memory does not grow with the clip
 
 
 class IndexedBackend(Backend):
@@ -49,27 +48,25 @@ class IndexedBackend(Backend):
         return self._timeline
 
     def pictures(self, indices: Sequence[int]) -> Iterator[Picture]:
-        """Fetch frames a few at a time; see the base class."""
+        """Fetch frames; see the base class."""
         height, width = self.timeline.height, self.timeline.width
-        for start in range(0, len(indices), _CHUNK):
-            chunk = list(indices[start : start + _CHUNK])
+        for index in indices:
             try:
-                frames = self._fetch(chunk)
+                frame = self._fetch(index)
             except Exception as error:
-                self._refuse(f"cannot decode frames {chunk[0]} to {chunk[-1]} ({_first_line(error)})")
-            if frames.shape != (len(chunk), height, width, 3) or frames.dtype != np.uint8:
-                self._refuse(f"gives {frames.dtype} frames of {frames.shape[1:]} for {height}x{width} pixels")
-            self.counters.decoded_frames += len(chunk)
-            for index, frame in zip(chunk, frames, strict=True):
-                yield _picture(index, float(self.timeline.times[index]), frame)
+                self._refuse(f"cannot decode frame {index} ({_first_line(error)})")
+            if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
+                self._refuse(f"gives {frame.dtype} of {frame.shape} for {height}x{width} pixels")
+            self.counters.decoded_frames += 1
+            yield Picture(index, float(self.timeline.times[index]), height, width, partial(np.asarray, frame))
 
     @abstractmethod
     def _open(self) -> np.ndarray:
         """Open the file and return the (n,) presentation times of all frames in seconds, nan where unknown."""
 
     @abstractmethod
-    def _fetch(self, indices: list[int]) -> np.ndarray:
-        """Decode frames: uint8 (n, height, width, 3), upright."""
+    def _fetch(self, index: int) -> np.ndarray:
+        """Decode one frame: uint8 (height, width, 3), upright; a step ahead must not decode anew from a key frame."""
 
     def _check(self, probe: PyAVBackend) -> None:
         table = probe.table
@@ -98,10 +95,6 @@ class IndexedBackend(Backend):
         raise UnreadableVideo(
             f"{self.name} {why}", reason="backend limits", where=str(self.path), mend="read it with reader: pyav"
         )
-
-
-def _picture(index: int, time: float, frame: np.ndarray) -> Picture:
-    return Picture(index, time, frame.shape[0], frame.shape[1], lambda: frame.copy())
 
 
 def _first_line(error: Any) -> str:

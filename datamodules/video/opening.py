@@ -14,6 +14,8 @@ _FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegvideo,mpegts,flv,asf,ogg,rm,mxf,nut,ivf,dv,3gp,h264,hevc,m4v,obu,yuv4mpegpipe,"
     "gif,apng,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,mjpeg,mp3,aac,wav,flac"
 )
+# What ends the reading of packets. (PyAV stumbles over a stream that first shows up at the end of a damaged file.)
+BROKEN_OFF = (av.error.FFmpegError, IndexError)
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of a song
 
 

@@ -5,11 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from datamodules.video.backend import Limits
 from datamodules.video.ends_early import ends_early
+from datamodules.video.opening import BROKEN_OFF
 from datamodules.video.unreadable import UnreadableVideo
 
 # Containers that store a presentation time with every packet, and codecs whose packets hold one shown frame each.
@@ -113,7 +113,7 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
                 rows.append((pts, dts, length, packet.size, packet.is_keyframe, not packet.is_discard, untimed))
             else:
                 broken |= packet.is_corrupt
-    except av.error.FFmpegError:
+    except BROKEN_OFF:
         broken = True
     columns = list(zip(*rows, strict=True)) or [()] * 7
     pts, dts, durations, sizes = (np.array(column, np.int64) for column in columns[:4])

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from datamodules.video.backend import Backend, Limits
 from datamodules.video.colour import to_rgb
-from datamodules.video.opening import open_video
+from datamodules.video.opening import BROKEN_OFF, open_video
 from datamodules.video.orientation import frame_orientation, rotated, stream_rotation
 from datamodules.video.packets import PacketTable, read_packets, usable
 from datamodules.video.picture import Picture
@@ -177,7 +177,7 @@ class PyAVBackend(Backend):
             for packet in self._container.demux(self._stream):
                 if usable(packet, self.table.container):
                     yield packet
-        except av.error.FFmpegError:
+        except BROKEN_OFF:
             return
 
     def _decode(self, packet: Any) -> list[Any]:

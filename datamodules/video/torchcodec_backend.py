@@ -33,17 +33,17 @@ class TorchCodecBackend(IndexedBackend):
             if "libtorchcodec" in str(error):  # some versions look for FFmpeg here, some when imported
                 raise _no_ffmpeg() from error
             raise
-        # It tells the time of a frame only with the frame: see below.
+        # It tells the time of a frame only with the frame, where it is compared.
         times = np.full(len(self._decoder), np.nan)
         times[0] = self._begin = float(self._decoder.metadata.begin_stream_seconds or 0)
         return times
 
-    def _fetch(self, indices: list[int]) -> np.ndarray:
-        batch = self._decoder.get_frames_at(indices)
-        drift = np.abs(np.asarray(batch.pts_seconds) - self._begin - self.timeline.times[indices]).max()
+    def _fetch(self, index: int) -> np.ndarray:
+        frame = self._decoder.get_frame_at(index)
+        drift = abs(frame.pts_seconds - self._begin - self.timeline.times[index])
         if drift > self.timeline.duration / len(self.timeline) / 2:
-            raise ValueError(f"they come {drift:.3f} s beside their time")
-        return np.asarray(batch.data)
+            raise ValueError(f"it comes {drift:.3f} s beside its time")
+        return np.asarray(frame.data)
 
 
 def _decoder_class() -> Any:
