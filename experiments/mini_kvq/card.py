@@ -102,8 +102,9 @@ formula. A figure on this set is never a KVQ result and says nothing about one.
 
 - `train/ val/ test/`: H.264, HEVC or VP9 in MP4, 288x512 or 512x288, 12 frames per second, 4 s or 12 s. Seven files in
   a row show one content; their order within the seven is drawn and tells nothing.
-- `train.csv val.csv test.csv`: `filename,score`. `val_pairs.csv test_pairs.csv`: rank pairs, `nonsource` of two
-  contents, `source` of two versions of one; their ranks follow from the labels, near ties (below 0.1) are left out.
+- `train.csv val.csv test.csv`: `filename,score`; `labels.csv`: all of them, with content and split.
+- `val_pairs.csv test_pairs.csv`: rank pairs, `nonsource` of two contents, `source` of two versions of one. Their ranks
+  follow from the labels; near ties (below 0.1) are left out.
 - `folds.csv`: five folds. Folds and splits keep a source whole: all windows of a video, both pictures of a stereo pair.
 - `unlabelled/`: {spread["unlabelled"]} clips of training sources and of other pictures, for pseudo-labels.
 - `manifest.json`: source, recipe, VMAF-NEG and fold of every clip. Seed {manifest["seed"]}.
@@ -119,10 +120,11 @@ formula. A figure on this set is never a KVQ result and says nothing about one.
 
 ## The label
 
-`score = {manifest["label"]["score"]}`, rounded to 0.01, the same for every content. NEG is the mean over 12 frames (every 4th of
-4 s, every 12th of 12 s) of VMAF-NEG v0.6.1 on luma, with the motion term of neighbouring frames of the whole master.
-Measured by {LABELLERS[manifest["label"]["by"]]}. Every version is compared with the untouched master, not with
-its upload, so what the upload suffered counts too. The metric takes masters as perfect, and hardly minds grain.
+`score = {manifest["label"]["score"]}`, rounded to 0.01, the same for every content. NEG is the mean over 12 frames
+(every 4th of 4 s, every 12th of 12 s) of VMAF-NEG v0.6.1 on luma, with the motion term of neighbouring frames of the
+whole master. Measured by {LABELLERS[manifest["label"]["by"]]}.
+Every version is compared with the untouched master, not with its upload, so what the upload suffered counts too. The
+metric takes masters as perfect, and hardly minds grain.
 
 | labels | |
 |---|---|

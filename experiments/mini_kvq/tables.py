@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.mini_kvq.plan import Clip
 from records.files import write_text
 from records.hashing import seed_of
-from records.labels import SPLITS
+from records.labels import SPLITS, read_labels, write_labels
 from records.pairs import KINDS, Pair, write_pairs
 
 FOLDS = 5
@@ -19,7 +19,7 @@ _TRIES = 4000
 
 
 def write_tables(root: Path, clips: Sequence[Clip], scores: Mapping[str, float | None], seed: int) -> dict[str, int]:
-    """Write ``{train,val,test}.csv``, ``{val,test}_pairs.csv`` and ``folds.csv``.
+    """Write ``{train,val,test}.csv``, ``{val,test}_pairs.csv``, ``folds.csv``, and ``labels.csv`` with all labels.
 
     Args:
         root: Folder of the data set.
@@ -39,6 +39,8 @@ def write_tables(root: Path, clips: Sequence[Clip], scores: Mapping[str, float |
             write_pairs(
                 root / f"{split}_pairs.csv", draw_pairs(rows, known, random.Random(seed_of(seed, "pairs", split)))
             )
+    # Of all splits, to score pooled predictions of the folds.
+    write_labels(root / "labels.csv", [label for split in SPLITS for label in read_labels(root / f"{split}.csv")])
     labelled = [clip for clip in clips if clip.id in known]
     fold_of = draw_folds(labelled, known, random.Random(seed_of(seed, "folds")))
     folds = {clip.id: fold_of[clip.content.source] for clip in labelled}

@@ -268,6 +268,7 @@ def test_tiny_build_is_a_data_set_that_can_be_trained_on(tiny: Path) -> None:
         assert len({row.score for row in rows}) > 3
     assert (tiny / "train.csv").read_text().splitlines()[0] == "filename,score"
     assert {pair.kind for pair in read_pairs(tiny / "test_pairs.csv")} == {"source"}
+    assert read_labels(tiny / "labels.csv") == labels["train"] + labels["val"] + labels["test"]
     sets = LabelSet(tiny, fold=0)
     assert sets.labels("train") and sets.labels("val") and sets.pairs("val") is not None
     assert not {label.content for label in sets.labels("train")} & {label.content for label in sets.labels("val")}
@@ -276,7 +277,7 @@ def test_tiny_build_is_a_data_set_that_can_be_trained_on(tiny: Path) -> None:
 
 def test_no_working_file_is_left(tiny: Path) -> None:
     names = {path.name for path in tiny.iterdir()}
-    tables = {"train.csv", "val.csv", "test.csv", "val_pairs.csv", "test_pairs.csv", "folds.csv"}
+    tables = {"train.csv", "val.csv", "test.csv", "val_pairs.csv", "test_pairs.csv", "folds.csv", "labels.csv"}
     assert names == tables | {"train", "val", "test", "unlabelled", "recipe.json", "manifest.json", "README.md"}
     assert {path.suffix for path in tiny.rglob("*") if path.parent != tiny and path.is_file()} == {".mp4"}
 
