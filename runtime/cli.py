@@ -12,16 +12,16 @@ from typing import Any
 import jsonargparse
 import lightning as L
 import yaml
-from callbacks.gflops_budget import GFLOPsBudget
-from callbacks.predictions import PredictionTable
-from callbacks.wandb_media import WandbMedia
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 from callbacks.ema import EMA
+from callbacks.gflops_budget import GFLOPsBudget
+from callbacks.predictions import PredictionTable
 from callbacks.run_facts import RunFacts
+from callbacks.wandb_media import WandbMedia
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
@@ -79,6 +79,12 @@ class CLI(LightningCLI):
         self.run_folder = RunFolder(root, config.run.experiment, config.run.variant, config.seed_everything)
         if config.dry_run:
             self.run_folder = RunFolder(root / ".dry-run", config.run.experiment, config.run.variant, 0)
+        if config.run.baseline and not (root / config.run.baseline).is_dir():
+            raise UserError(
+                "no such run",
+                where=f"run.baseline {root / config.run.baseline}",
+                mend="give <experiment>/<variant>-seed<n>",
+            )
         config.trainer.default_root_dir = str(self.run_folder.path)
 
     @property

@@ -33,17 +33,29 @@ def show(ending: Ending, console: Console | None = None) -> None:
     """Print the screen; plain text where the output is no terminal."""
     # Paths stay whole in logs, where there is no terminal to tell a width.
     console = console or (Console() if sys.stdout.isatty() else Console(width=160))
-    table = Table(box=box.SIMPLE, show_header=False, title=f"{ending.title}: {ending.run}", title_justify="left")
+
+    def cell(text: str) -> Text:
+        return Text(printable(text, console.encoding))
+
+    table = Table(box=box.SIMPLE, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, text in ending.figures.items():
-        table.add_row(name, Text(text))
+        table.add_row(cell(name), cell(text))
     for index, (path, target, prediction) in enumerate(ending.worst):
         label = "furthest off" if index == 0 else ""
-        table.add_row(label, Text(f"{path}  label {target:.2f}, predicted {prediction:.2f}"))
-    if ending.next:
-        table.add_row("next", Text(ending.next))
+        table.add_row(label, cell(f"{path}  label {target:.2f}, predicted {prediction:.2f}"))
+    # What is copied stands outside the table, on one line however long.
+    console.print(Text.assemble((f"{ending.title}: ", "bold"), cell(str(ending.run))), soft_wrap=True)
     console.print(table)
+    if ending.next:
+        console.print(Text.assemble(("  next: ", "bold"), cell(ending.next)), soft_wrap=True)
+
+
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """``text`` with what would move the cursor or cannot be encoded written as an escape: names of files may be odd."""
+    escaped = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return escaped.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def with_interval(value: float, reach: tuple[float, float] | None) -> str:

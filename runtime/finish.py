@@ -1,14 +1,15 @@
 """The end of a command: summary, the one screen, and the page of all runs."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.errors import UserError
 from records.files import read_json
 from records.provenance import environment
 from runtime.end_screen import Ending, show, with_change, with_interval
+from runtime.record import read_metrics
 from runtime.run_index import write_index
 from runtime.status import read_status
 from runtime.summary import Judged, compare, judged, update_summary
@@ -26,7 +27,7 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
         cli: The command line that ran.
         seconds: Wall time of the fit.
     """
-    command, folder = cli.subcommand, cli.run_folder.path
+    command, folder = str(cli.subcommand), cli.run_folder.path
     split = SPLITS[command]
     data = cli.trainer.datamodule  # type: ignore[attr-defined]
     data.setup({"fit": "validate"}.get(command, command))
@@ -35,7 +36,10 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
     update_summary(folder, values)
     ending = Ending(folder, f"{command} finished", _told(cli, ours, values, split), _worst(ours, data), _next(cli))
     show(ending)
-    write_index(cli.run_folder.root)
+    try:
+        write_index(cli.run_folder.root)
+    except OSError as error:  # a page must not turn a finished run into a failed one
+        print(f"note: the page of all runs was not rewritten: {error}", file=sys.stderr)
 
 
 def tell_finished(cli: "CLI") -> None:
@@ -62,18 +66,36 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
         "score_name": {"final": "final", "final_no_rank": "(SROCC + PLCC) / 2"}[ours.score_name],
         "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
         "transductive": False,
+        "status": read_status(cli.run_folder.status).get("state"),
+        **_course(cli),
         **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},
         "git": environment().get("git"),
         "updated": time.time(),
     }
     if seconds is not None:
-        figures |= {"fit_seconds": round(seconds, 1), "epochs": cli.trainer.current_epoch}
+        figures |= {"fit_seconds": round(seconds + cli.status.before, 1), "epochs": cli.trainer.current_epoch}
     if ours.rows:
         bootstrap, prediction = ours.draws()
         whole = bootstrap.whole(prediction)
         known = {name: value for name, value in whole.items() if value == value}
-        figures[split] = {**known, "n": len(ours.rows), "score": known.get(ours.score_name), "interval": ours.interval()}
+        figures[split] = {
+            **known,
+            "n": len(ours.rows),
+            "score": known.get(ours.score_name),
+            "interval": ours.interval(),
+        }
     return figures
+
+
+def _course(cli: "CLI") -> dict[str, Any]:
+    """Best and last validation of the fit."""
+    monitor = str(cli.model.monitor)
+    rows = [row for row in read_metrics(cli.run_folder.path) if isinstance(row.get(monitor), float)]
+    if not rows:
+        return {}
+    pick = max if cli.model.mode == "max" else min
+    chosen = {"best": pick(rows, key=lambda row: row[monitor]), "last": rows[-1]}
+    return {name: {"epoch": row["epoch"], "step": row["step"], "score": row[monitor]} for name, row in chosen.items()}
 
 
 def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[str, str]:
@@ -84,22 +106,20 @@ def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[
         told["SROCC, PLCC"] = f"{scores.get('srocc', 0):.4f}, {scores.get('plcc', 0):.4f} over {scores['n']} clips"
         baseline = cli.options.run.baseline
         if baseline:
-            folder = cli.run_folder.root / baseline
-            if not folder.is_dir():
-                raise UserError("no such run", where=f"run.baseline {folder}", mend="give <experiment>/<variant>-seed<n>")
-            told["change"] = with_change(compare(ours, folder, split), baseline)
+            told["change"] = with_change(compare(ours, cli.run_folder.root / baseline, split), baseline)
     elif split == "test":
         told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
     elif split == "predict":
         told["written"] = str(cli.run_folder.path / "predictions.parquet")
     if values.get("gmacs"):
-        told["cost"] = f"{values['gmacs']:.2f} GMACs, {values['params_m']:.2f} M parameters a video"
+        told["cost"] = f"{values['gmacs']:.4g} GMACs a video, {values['params_m']:.4g} M parameters"
     quarantine = cli.run_folder.path / "quarantine.csv"
     if quarantine.is_file():
         count = max(0, len(quarantine.read_text(encoding="utf-8").splitlines()) - 1)
         if count:
             told["unreadable"] = f"{count} file(s), listed in {quarantine}"
-    told["files"] = ", ".join(sorted(path.name for path in cli.run_folder.path.iterdir() if path.is_file()))
+    inside = sorted(cli.run_folder.path.iterdir())
+    told["files"] = ", ".join(path.name + "/" * path.is_dir() for path in inside if not path.name.startswith("."))
     return told
 
 
@@ -112,7 +132,7 @@ def _next(cli: "CLI") -> str:
     words = sys.argv[1:]
     if cli.subcommand == "fit":
         drop = {"--restart", "--dry_run"}
-        return " ".join(["python train.py test", *(word for word in words[1:] if word not in drop)])
+        return "python train.py test " + shlex.join(word for word in words[1:] if word not in drop)
     if cli.subcommand in ("validate", "test"):
-        return f"python -m experiments assess VIDEO_OR_FOLDER --checkpoint {cli.run_folder.best}"
+        return f"python -m experiments assess VIDEO_OR_FOLDER --checkpoint {shlex.quote(str(cli.run_folder.best))}"
     return ""

@@ -21,6 +21,8 @@ class StatusFile(L.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.started = time.time()
+        # Seconds of the sessions of this run that a kill or a signal ended.
+        self.before = 0.0
         self.signal: int | None = None
 
     def write(self, state: str, trainer: L.Trainer, **more: Any) -> None:
@@ -35,12 +37,14 @@ class StatusFile(L.Callback):
                 "pid": os.getpid(),
                 "started": self.started,
                 "updated": time.time(),
+                "seconds": round(self.before + time.time() - self.started, 1),
                 **more,
             }
             write_json(self.path, value)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say that the run is under way."""
+        self.before = float(read_status(self.path).get("seconds") or 0.0)
         self.write("running", trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

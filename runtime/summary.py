@@ -32,11 +32,11 @@ class Judged:
     def draws(self) -> tuple[ContentBootstrap, np.ndarray]:
         """Draws of contents, and the predictions in their order."""
         place = {row.id: index for index, row in enumerate(self.rows)}
-        tables = [
-            [(place[p.first], place[p.second], p.rank) for p in self.pairs if p.kind == kind] for kind in KINDS
-        ]
+        tables = [[(place[p.first], place[p.second], p.rank) for p in self.pairs if p.kind == kind] for kind in KINDS]
         both = (np.array(tables[0]), np.array(tables[1])) if self.score_name == "final" else None
-        bootstrap = ContentBootstrap([row.target for row in self.rows], [row.content for row in self.rows], both)
+        bootstrap = ContentBootstrap(
+            [float(row.target or 0) for row in self.rows], [row.content for row in self.rows], both
+        )
         return bootstrap, np.array([row.prediction for row in self.rows])
 
     def interval(self) -> tuple[float, float] | None:
