@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.video import h264
 from datamodules.video.backend import Limits
 from datamodules.video.indexed_backend import IndexedBackend
 from datamodules.video.pyav_backend import PyAVBackend
@@ -43,7 +44,7 @@ class DecordBackend(IndexedBackend):
         super()._check(probe)
         if probe.table.leading[probe.table.shown].any():
             self._refuse("gives wrong frames around key frames of open groups of pictures")
-        if probe.codec == "h264" and probe.table.keys.sum() > 1 and not _every_key_is_instant(probe):
+        if probe.codec == "h264" and not _every_key_is_instant(probe):
             self._refuse("gives wrong frames after key frames that are no fresh start")
 
     def _open(self) -> np.ndarray:
@@ -60,19 +61,6 @@ class DecordBackend(IndexedBackend):
 
 
 def _every_key_is_instant(probe: PyAVBackend) -> bool:
-    """Whether each H.264 key frame refreshes the decoder (IDR), rather than being a place to recover from."""
-    extradata = probe.extradata
-    if len(extradata) < 5 or extradata[0] != 1:
-        return False  # not packed as mp4 and Matroska pack it
-    width = (extradata[4] & 3) + 1
-    return all(_has_idr(bytes(packet), width) for packet in probe.packets() if packet.is_keyframe)
-
-
-def _has_idr(data: bytes, width: int) -> bool:
-    """Whether one of the units, each after its length in ``width`` bytes, is an IDR slice."""
-    at = 0
-    while at + width < len(data):
-        if data[at + width] & 31 == 5:
-            return True
-        at += width + int.from_bytes(data[at : at + width], "big")
-    return False
+    """Whether each H.264 key frame refreshes the decoder, rather than being a place to recover from."""
+    width = h264.length_width(probe.extradata)
+    return all(h264.is_instant(bytes(packet), width) for packet in probe.packets() if packet.is_keyframe)

@@ -87,14 +87,19 @@ def _best_stream(container: Any, path: Path, limits: Limits) -> Any:
             "its video codec is unknown to libav", reason="unknown codec", where=str(path), mend="transcode it"
         )
     if context.width * context.height > limits.max_pixels:
-        raise UnreadableVideo(
-            f"frames of {context.width}x{context.height} pixels exceed the limit of {limits.max_pixels} pixels",
-            reason="too large",
-            where=str(path),
-            mend="scale the video down",
-        )
+        raise too_large(f"frames of {context.width}x{context.height}", path, limits)
     # One: workers multiply already, dropping frames packet by packet needs it, and frame threads hide errors.
     context.thread_count = 1
     context.thread_type = "NONE"
     context.options = {"max_pixels": str(limits.max_pixels)}
     return stream
+
+
+def too_large(what: str, path: Path, limits: Limits) -> UnreadableVideo:
+    """The error for frames of more pixels than allowed."""
+    return UnreadableVideo(
+        f"{what} exceed the limit of {limits.max_pixels} pixels",
+        reason="too large",
+        where=str(path),
+        mend="scale the video down",
+    )

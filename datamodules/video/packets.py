@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.video import h264
 from datamodules.video.backend import Limits
 from datamodules.video.ends_early import ends_early
 from datamodules.video.opening import BROKEN_OFF
@@ -93,6 +94,8 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
         UnreadableVideo: There are more packets than ``limits.max_frames``.
     """
     name = str(container.format.name).split(",")[0]
+    context = stream.codec_context
+    width = h264.length_width(bytes(context.extradata or b"")) if context.codec.canonical_name == "h264" else 0
     rows: list[tuple[Any, ...]] = []
     seen, broken = 0, False
     try:
@@ -110,7 +113,8 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
                 pts = next((time for time in (pts, dts) if time is not None), -1)
                 dts = pts if dts is None else dts
                 length = packet.duration or 0
-                rows.append((pts, dts, length, packet.size, packet.is_keyframe, not packet.is_discard, untimed))
+                key = packet.is_keyframe and (not width or h264.is_entry(bytes(packet), width))
+                rows.append((pts, dts, length, packet.size, key, not packet.is_discard, untimed))
             else:
                 broken |= packet.is_corrupt
     except BROKEN_OFF:
@@ -130,7 +134,7 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
         truncated=broken or len(getattr(stream, "index_entries", ())) > seen or ends_early(path),
         doubt="",
     )
-    return replace(table, doubt=_doubt(table, stream.codec_context, bool(guessed.any())))
+    return replace(table, doubt=_doubt(table, context, bool(guessed.any())))
 
 
 def usable(packet: Any, container: str) -> bool:
@@ -153,6 +157,8 @@ def _doubt(table: PacketTable, context: Any, untimed: bool) -> str:
     if codec not in _ONE_TO_ONE_CODECS:
         return f"packets of {codec} may hold no frame or several"
     # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders (PyAV 18.1 tells).
+    if codec == "h264" and not h264.length_width(bytes(context.extradata or b"")):
+        return "its units are not stored as in mp4"
     if codec in ("h264", "mpeg2video") and int(getattr(context, "field_order", 0)) > 1:
         return "a packet may hold a field, half a frame"
     if untimed or len(np.unique(table.pts)) != len(table.pts):

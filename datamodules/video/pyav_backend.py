@@ -1,5 +1,6 @@
 """Planned decoding with PyAV: only the groups of pictures that hold wanted frames, each only as far as needed."""
 
+import errno
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 
 from datamodules.video.backend import Backend, Limits
 from datamodules.video.colour import to_rgb
-from datamodules.video.opening import BROKEN_OFF, open_video
+from datamodules.video.opening import BROKEN_OFF, open_video, too_large
 from datamodules.video.orientation import frame_orientation, rotated, stream_rotation
 from datamodules.video.packets import PacketTable, read_packets, usable
 from datamodules.video.picture import Picture
@@ -40,6 +41,7 @@ class PyAVBackend(Backend):
         super().__init__(path, limits)
         self._reformatter = VideoReformatter()
         self.first_error = ""
+        self._over_limit = False  # libav hides the size of frames that it was told not to decode
         self._open()
         self.codec = str(self._context.codec.canonical_name)
         self.extradata = bytes(self._context.extradata or b"")
@@ -187,7 +189,8 @@ class PyAVBackend(Backend):
             frames = self._context.decode(packet)
         except av.error.FFmpegError as error:
             self.counters.skipped_packets += 1
-            self.first_error = self.first_error or error.strerror
+            self.first_error = self.first_error or str(error.strerror)
+            self._over_limit |= error.errno == errno.EINVAL and not self._context.width
             self._warn()
             return []
         self.counters.decoded_frames += len(frames)
@@ -262,6 +265,8 @@ class PyAVBackend(Backend):
         warnings.warn(message, DamagedVideoWarning, stacklevel=1)
 
     def _nothing_decodable(self) -> UnreadableVideo:
+        if self._over_limit:
+            return too_large("frames", self.path, self.limits)
         return UnreadableVideo(
             "no frame of it can be decoded", reason="no decodable frame", where=str(self.path), mend="leave it out"
         )
