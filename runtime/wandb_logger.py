@@ -54,9 +54,11 @@ class DashboardLogger(WandbLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Nothing is uploaded here but what was logged."""
+        """End the run as failed after an exception or a signal; W&B itself takes SIGTERM for a good end."""
         try:
             super().finalize(status)
+            if status != "success" and self._experiment is not None:
+                self._experiment.finish(exit_code=1)
         except Exception as error:
             self._warn(error)
 

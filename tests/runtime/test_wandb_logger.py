@@ -118,8 +118,10 @@ def test_a_dashboard_that_fails_costs_one_warning(monkeypatch: pytest.MonkeyPatc
 
 
 SCRIPT = """
+import os
 import sys
 from pathlib import Path
+import lightning as L
 from callbacks.wandb_media import WandbMedia
 from runtime.options import WandbOptions
 from runtime.record import RunRecord
@@ -131,8 +133,16 @@ root, mode, epochs = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 run = RunFolder(root / "runs", "student", "base", 3)
 config = {"model": {"lr": 0.5, "hub_token": "s3cr3t"}}
 found = make_wandb_logger(run, WandbOptions(mode=mode, tags=["tag one"]), config, "teacher")
-scores = [0.2, 0.9, 0.4][:epochs]
-trainer(run.path, WandbMedia(), logger=[RunRecord(run.path), *found], max_epochs=epochs).fit(
+scores = [0.2, 0.9, 0.4]
+
+
+class Stop(L.Callback):
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == 6 and "STOP" in os.environ:
+            os.kill(os.getpid(), int(os.environ["STOP"]))
+
+
+trainer(run.path, WandbMedia(), Stop(), logger=[RunRecord(run.path), *found], max_epochs=epochs).fit(
     TinyTask(scores), TinyData(root)
 )
 print("trained", len(found))
@@ -202,6 +212,14 @@ def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
     logs = list(tmp_path.glob("runs/student/base-seed3/wandb/offline-run-*/*.wandb"))
     assert len(logs) == 2
     assert len({json.loads(inspect(log, "--summary"))["run_id"] for log in logs}) == 1
+
+
+@pytest.mark.slow
+def test_a_run_that_sigterm_ends_is_no_success(tmp_path: Path) -> None:
+    done = train(tmp_path, "offline", "-1", STOP="15")
+    assert "Received SIGTERM" in done.stderr and "trained" not in done.stdout, done.stderr
+    (log,) = tmp_path.glob("runs/student/base-seed3/wandb/offline-run-*/*.wandb")
+    assert json.loads(inspect(log, "--summary"))["state"] == "failed"
 
 
 @pytest.mark.slow
