@@ -44,11 +44,12 @@ class VideoReader:
     ) -> None:
         self.path = Path(path)
         self._backend = _backend_class(backend)(self.path, Limits(max_pixels, max_frames))
+        self._closed = False
 
     @property
     def timeline(self) -> Timeline:
         """When each frame is shown. Nothing is decoded for it where the container can be trusted."""
-        return self._backend.timeline
+        return self._open().timeline
 
     def pictures(self, indices: Sequence[int]) -> Iterator[Picture]:
         """Decode frames in one pass, each delivered before the next is decoded.
@@ -67,12 +68,13 @@ class VideoReader:
             IndexError: An index lies outside the video.
             UnreadableVideo: No frame at all can be decoded.
         """
+        backend = self._open()
         wanted = [int(index) for index in indices]
         if any(after <= before for before, after in itertools.pairwise(wanted)):
             raise ValueError("frame indices must ascend, each once")
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self.timeline):
             raise IndexError(f"frames {wanted[0]} to {wanted[-1]} of a video of {len(self.timeline)} frames")
-        return self._backend.pictures(wanted) if wanted else iter(())
+        return backend.pictures(wanted) if wanted else iter(())
 
     @property
     def counters(self) -> Counters:
@@ -91,7 +93,13 @@ class VideoReader:
 
     def close(self) -> None:
         """Release the file; may be called twice."""
+        self._closed = True
         self._backend.close()
+
+    def _open(self) -> Backend:
+        if self._closed:
+            raise ValueError(f"{self.path}: the reader is closed")
+        return self._backend
 
     def __enter__(self) -> "VideoReader":
         return self

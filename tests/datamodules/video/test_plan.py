@@ -1,5 +1,7 @@
 """Plans on packet tables written by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -91,7 +93,7 @@ def test_every_plan_reaches_every_frame_in_order_with_all_it_needs(case: tuple[P
     wanted = [int(packets.order[index]) for index in indices]
     covered = [packet for segment in segments for packet in wanted if packet in segment.wanted]
     assert covered == wanted  # once each, in the order of showing
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert before.stop < after.start - 1
     for segment in segments:
         assert packets.keys[segment.start]

@@ -69,7 +69,12 @@ def test_planned_frames_equal_plain_decoding(
     count, truth = plain_decode(path)
     assert count == CLIPS[name].get("frames", 24)
     draw = random.Random(name)
-    choices = [range(count), [0], [count - 1], *(sorted(draw.sample(range(count), min(count, n))) for n in (2, 3, 5, 8))]
+    choices = [
+        range(count),
+        [0],
+        [count - 1],
+        *(sorted(draw.sample(range(count), min(count, n))) for n in (2, 3, 5, 8)),
+    ]
     for always_seek in (False, True):
         monkeypatch.setattr(pyav_backend, "_SEEK_BYTES", 0 if always_seek else 1 << 22)
         with VideoReader(path) as reader:
