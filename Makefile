@@ -1,16 +1,24 @@
 # Every target does its own set-up in .venv; nothing else on the machine is touched.
 PYTHON ?= python3
 BIN := .venv/bin
-# One thread a process: data workers and ranks multiply processes, threads only fight over the cores.
-export OMP_NUM_THREADS ?= 1
-
-.PHONY: demo test slow prove lint bench docs setup clean
+.PHONY: demo test slow prove lint bench setup clean
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+# The main job on the embedded real mini data set: build, train, test on unseen sources, score a clip.
+demo: setup
+	$(BIN)/python -m experiments prepare mini-kvq --root data/mini-kvq
+	$(BIN)/python train.py fit --config configs/exp/kvq/mini_student.yaml
+	$(BIN)/python train.py test --config configs/exp/kvq/mini_student.yaml
+	$(BIN)/python -m experiments assess data/mini-kvq/test/0001.mp4 \
+		--checkpoint runs/mini_student/base-seed0/checkpoints/best.ckpt
+
+# Tests, ranks and workers multiply processes; more threads than one each would only fight over the cores.
+test slow prove: export OMP_NUM_THREADS = 1
 
 lint: setup
 	$(BIN)/ruff check .
@@ -25,6 +33,9 @@ slow: setup
 
 prove: setup
 	$(BIN)/python -m pytest -q -m prove
+
+bench: setup
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv build *.egg-info

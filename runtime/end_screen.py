@@ -61,7 +61,7 @@ def printable(text: str, encoding: str = "utf-8") -> str:
 def with_interval(value: float, reach: tuple[float, float] | None) -> str:
     """A score and its 95 % interval as text."""
     if reach is None:
-        return f"{value:.4f} (no interval: a single content)"
+        return f"{value:.4f} (no interval: too few contents or pairs)"
     return f"{value:.4f}, 95 % interval {reach[0]:.4f} to {reach[1]:.4f} over contents"
 
 

@@ -1,0 +1,64 @@
+"""Every command printed in README and docs is typed as it stands, in a fresh copy of the tracked files."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT, environment
+
+FENCE = re.compile(r"^```(sh(?: gpu)?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# `.ci/run` itself types these; a test that did would run itself.
+OWN = {"make test", "make slow", "make lint", "make prove", "make lint test slow"}
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Kind of fence and command, in the order of reading, each once."""
+    found = []
+    for page in pages():
+        for kind, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(kind, " ".join(line.split())) for line in lines if line.strip() and not line.startswith("#")]
+    return list(dict.fromkeys(found))
+
+
+def test_the_pages_print_commands() -> None:
+    found = [command for _, command in commands()]
+    assert "make demo" in found and "make test" in found
+    assert sum(command.startswith("python train.py") for command in found) >= 4
+
+
+def test_every_fence_with_a_command_is_one_that_is_tested() -> None:
+    for page in pages():
+        for fence in re.findall(r"^```(\S[^\n]*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert fence in ("sh", "sh gpu", "yaml", "text", "python"), f"{page.name}: fence {fence!r}"
+
+
+@pytest.mark.slow
+def test_commands_run_as_printed(tmp_path: Path) -> None:
+    copy = tmp_path / "clone"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, tracked.split("\0")):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    for name in ("pyproject.toml", "constraints.txt"):
+        os.utime(copy / name, (0, 0))  # the environment stands already
+    path = f"{copy / '.venv/bin'}:{os.environ['PATH']}"
+    env = {key: value for key, value in environment(PATH=path).items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    for kind, command in commands():
+        if command in OWN:
+            continue
+        # Without a GPU such a command is still parsed to its last key.
+        typed = f"{command} --print_config > /dev/null" if kind == "sh gpu" else command
+        done = subprocess.run(
+            ["bash", "-c", typed], cwd=copy, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=1200
+        )
+        assert done.returncode == 0, f"{typed}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
