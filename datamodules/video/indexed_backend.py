@@ -1,5 +1,6 @@
 """What decord and torchcodec have in common: frames by index, correct only on files of which libav is certain."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -98,5 +99,6 @@ class IndexedBackend(Backend):
 
 
 def _first_line(error: Any) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """The gist of a C++ error: its first line, without clock times and places in source files."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return re.sub(r"(\[[\d:]+\] )?/\S+:\d+: ", "", line)
