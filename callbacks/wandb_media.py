@@ -154,13 +154,10 @@ def _draw_clip(data: Any, id: str, path: Path) -> bool:
     """Write the middle frame of a clip as JPEG; False for a clip that has none to give."""
     from PIL import Image, ImageOps
 
-    from datamodules.video.reader import VideoReader
-
     try:
-        with VideoReader(data.root / id, data.reader) as reader, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damage was told when the clip was scored
-            middle = reader.timeline.nearest(reader.timeline.duration / 2)
-            image = Image.fromarray(next(iter(reader.pictures([middle]))).rgb())
+            image = Image.fromarray(data.thumbnail(id))
     except Exception:
         return False
     # W&B shows the pictures of one panel at one size.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 
 from datamodules.dataset import Clip, Collate, OnUnreadable, VideoQualityDataset
 from datamodules.label_set import LabelSet
@@ -13,7 +14,7 @@ from datamodules.launch_checks import KEYS, check_evaluation, check_media, check
 from datamodules.loader import LateLoader, begin_worker
 from datamodules.order import EvaluationOrder, TrainOrder
 from datamodules.quarantine import Quarantine
-from datamodules.video.reader import BackendName
+from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
 from datamodules.video_files import find_videos
 from records.errors import UserError
@@ -171,6 +172,16 @@ class KVQDataModule(L.LightningDataModule):
     def pairs(self, split: str) -> list[Pair]:
         """Rank pairs of which both files are in a split, which may be none."""
         return self._labels.pairs(split)
+
+    def thumbnail(self, id: str) -> np.ndarray:
+        """Middle frame of a clip, uint8 RGB (height, width, 3).
+
+        Raises:
+            UnreadableVideo: It has none to give.
+        """
+        with VideoReader(self.root / id, self.reader) as reader:
+            middle = reader.timeline.nearest(reader.timeline.duration / 2)
+            return next(iter(reader.pictures([middle]))).rgb()
 
     def label_stats(self) -> tuple[float, float]:
         """Mean and population standard deviation of the training scores, in label units."""

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -69,6 +69,11 @@ class BaseTask(L.LightningModule):
         self.efficiency: dict[str, Any] = {}
         self.configure_metrics()
 
+    @property
+    def data(self) -> Any:
+        """The data module of the run."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
     def configure_metrics(self) -> None:
         """Build the metric objects, one for each evaluation split."""
 
@@ -128,7 +133,7 @@ class BaseTask(L.LightningModule):
         """
         if self._trainer is None or self.trainer.world_size == 1:
             return value
-        gathered = self.all_gather(value, sync_grads=value.requires_grad)
+        gathered = cast(Tensor, self.all_gather(value, sync_grads=value.requires_grad))
         return gathered.flatten(0, 1)
 
 

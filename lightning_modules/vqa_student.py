@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_modules.base import BaseTask, CosineSchedule
 from losses.score_loss import ScoreLoss
@@ -35,26 +35,26 @@ class VQAStudent(BaseTask):
         head_lr: float = 1.0,
     ) -> None:
         super().__init__(network, optimizer, schedule, head_lr)
+        self.network: VQANetwork = network
         self.loss = loss
         self._rows: dict[str, list[Prediction]] = {}
 
     def configure_metrics(self) -> None:
         """One score object a split; it gathers by id, so padding or uneven ranks cannot change it."""
-        self.scores = nn.ModuleDict({"val": KVQScore(), "test": KVQScore()})
+        self.val_score, self.test_score = KVQScore(), KVQScore()
 
     def setup(self, stage: str) -> None:
         """Check the network against the data's views and give the head the scale of the labels."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
         try:
-            self.network.check(data.shapes)
+            self.network.check(self.data.shapes)
         except ValueError as error:
             raise UserError(
                 str(error), where="model.init_args.network", mend="give branch and view the same key"
             ) from None
         if stage in ("fit", "validate"):
-            self.scores["val"].set_pairs(data.pairs("val"))
+            self.val_score.set_pairs(self.data.pairs("val"))
         elif stage == "test":
-            self.scores["test"].set_pairs(data.pairs("test"))
+            self.test_score.set_pairs(self.data.pairs("test"))
 
     def prepare_network(self) -> None:
         """Load pretrained trunks and give the head the scale of the training labels."""
@@ -62,7 +62,7 @@ class VQAStudent(BaseTask):
             self.network.load_pretrained()
         except (ValueError, OSError) as error:
             raise UserError(str(error), where="model.init_args.network") from None
-        self.network.set_label_scale(*self.trainer.datamodule.label_stats())  # type: ignore[attr-defined]
+        self.network.set_label_scale(*self.data.label_stats())
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
         """Score a batch of videos.
@@ -86,19 +86,19 @@ class VQAStudent(BaseTask):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Collect the predictions of one batch."""
-        self._collect("val", batch)
+        self._collect(self.val_score, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Compute and log the scores once over all ranks."""
-        self._log_scores("val")
+        self._log_scores("val", self.val_score)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Collect the predictions of one batch."""
-        self._collect("test", batch)
+        self._collect(self.test_score, batch)
 
     def on_test_epoch_end(self) -> None:
         """Compute and log the scores once over all ranks."""
-        self._log_scores("test")
+        self._log_scores("test", self.test_score)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[tuple[str, float]]:
         """Id and score of each video of one batch."""
@@ -110,14 +110,13 @@ class VQAStudent(BaseTask):
         """Predictions of the last evaluation of ``split``, all ranks together, each id once."""
         return self._rows.get(split, [])
 
-    def _collect(self, split: str, batch: dict[str, Any]) -> None:
+    def _collect(self, score: KVQScore, batch: dict[str, Any]) -> None:
         if batch["id"]:
-            self.scores[split].update(batch["id"], self(batch["views"]).float(), batch["mos"].float())
+            score.update(batch["id"], self(batch["views"]).float(), batch["mos"].float())
 
-    def _log_scores(self, split: str) -> None:
-        score = self.scores[split]
+    def _log_scores(self, split: str, score: KVQScore) -> None:
         values = score.compute()
-        labels = {label.id: label for label in self.trainer.datamodule.labels(split)}  # type: ignore[attr-defined]
+        labels = {label.id: label for label in self.data.labels(split)}
         self._rows[split] = [
             Prediction(id, prediction, target, "label", labels[id].content, split)
             for id, prediction, target in score.rows()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datamodules.video.views.base import View
 from jsonargparse import ArgumentParser
-from models.vqa.network import VQANetwork
 
 from callbacks.run_facts import KEY
+from datamodules.video.reader import BackendName
+from datamodules.video.views.base import View
+from models.vqa.network import VQANetwork
 from records.errors import UserError
 from records.hashing import file_hash
 from runtime.parser import explain
@@ -33,7 +34,7 @@ class Scorer:
 
     network: VQANetwork
     views: dict[str, View]
-    reader: str
+    reader: BackendName
     facts: dict[str, Any]
     hash: str
 

@@ -59,6 +59,12 @@ def test_commands_run_as_printed(tmp_path: Path) -> None:
         # Without a GPU such a command is still parsed to its last key.
         typed = f"{command} --print_config > /dev/null" if kind == "sh gpu" else command
         done = subprocess.run(
-            ["bash", "-c", typed], cwd=copy, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=1200
+            ["bash", "-c", typed],
+            cwd=copy,
+            env=env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=1200,
         )
         assert done.returncode == 0, f"{typed}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"

@@ -12,10 +12,11 @@ PACKAGES = {
     "metrics": set(),
     "models": set(),
     "datamodules": {"records"},
-    "callbacks": {"metrics", "records", "models", "datamodules"},
+    "callbacks": {"metrics", "records", "models"},
     "lightning_modules": {"models", "losses", "metrics", "records"},
     "runtime": {"callbacks", "lightning_modules", "datamodules", "models", "losses", "metrics", "records"},
-    "experiments": {"runtime", "callbacks", "lightning_modules", "datamodules", "models", "losses", "metrics", "records"},
+    "experiments": {"runtime", "callbacks", "lightning_modules", "datamodules"}
+    | {"models", "losses", "metrics", "records"},
 }
 
 
