@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from runtime.parser import ShortErrorParser, constructor_error
 from runtime.record import RunRecord
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
+from runtime.run_index import refresh_index
 from runtime.status import StatusFile
 
 # Words that start or look at a run but are no part of its configuration.
@@ -136,7 +138,8 @@ class CLI(LightningCLI):
             changes: Trainer arguments that replace those of the configuration.
         """
         given = {**self._get(self.config_init, "trainer", default={})}
-        self.status = StatusFile(self.run_folder.status)
+        page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
+        self.status = StatusFile(self.run_folder.status, page)
         own: list[L.Callback] = [self._get(self.config_init, "budget"), RunFacts(self.resolved), PredictionTable()]
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:

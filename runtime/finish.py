@@ -10,7 +10,7 @@ from records.files import read_json
 from records.provenance import environment
 from runtime.end_screen import Ending, show, with_change, with_interval
 from runtime.record import read_metrics
-from runtime.run_index import write_index
+from runtime.run_index import refresh_index
 from runtime.status import read_status
 from runtime.summary import Judged, compare, judged, update_summary
 
@@ -36,10 +36,7 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
     update_summary(folder, values)
     ending = Ending(folder, f"{command} finished", _told(cli, ours, values, split), _worst(ours, data), _next(cli))
     show(ending)
-    try:
-        write_index(cli.run_folder.root)
-    except OSError as error:  # a page must not turn a finished run into a failed one
-        print(f"note: the page of all runs was not rewritten: {error}", file=sys.stderr)
+    refresh_index(cli.run_folder.root)
 
 
 def tell_finished(cli: "CLI") -> None:

@@ -73,8 +73,11 @@ def decide(run: RunFolder, config: dict[str, Any]) -> Start:
         UserError: If the folder holds a run with another configuration.
     """
     status = read_status(run.status)
+    if not run.last.is_file():
+        # Nothing was trained yet: a run that failed over a mistyped key begins anew with the mended one.
+        return Start(None)
     if not run.config.is_file() or not status:
-        return Start(run.last if run.last.is_file() else None)
+        return Start(run.last)
     old = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
     changes = changed_keys(old, config)
     if changes:
@@ -88,7 +91,7 @@ def decide(run: RunFolder, config: dict[str, Any]) -> Start:
     max_epochs = config["trainer"].get("max_epochs")
     if status.get("state") == "finished" and (max_epochs == status.get("max_epochs") or _reached(max_epochs, status)):
         return Start(run.last, finished=True)
-    return Start(run.last if run.last.is_file() else None)
+    return Start(run.last)
 
 
 def _reached(max_epochs: int | None, status: dict[str, Any]) -> bool:

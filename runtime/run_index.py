@@ -2,6 +2,7 @@
 
 import html
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -59,6 +60,14 @@ heads.forEach((head, column) => head.addEventListener("click", () => {
 document.querySelector("input").addEventListener("input", event => [...body.rows].forEach(row =>
   row.hidden = !row.cells[0].textContent.toLowerCase().includes(event.target.value.toLowerCase())));
 """
+
+
+def refresh_index(root: Path) -> None:
+    """Rewrite the page; a page must not turn a good run into a failed one."""
+    try:
+        write_index(root)
+    except OSError as error:
+        print(f"note: the page of all runs was not rewritten: {error}", file=sys.stderr)
 
 
 def write_index(root: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ class StatusFile(L.Callback):
 
     Args:
         path: The file.
+        changed: Called after the state has changed, on rank zero.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, changed: Callable[[], object] = lambda: None) -> None:
+        self.path, self.changed = path, changed
+        self.state = ""
         self.started = time.time()
         # Seconds of the sessions of this run that a kill or a signal ended.
         self.before = 0.0
@@ -41,6 +44,9 @@ class StatusFile(L.Callback):
                 **more,
             }
             write_json(self.path, value)
+            if state != self.state:
+                self.state = state
+                self.changed()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say that the run is under way."""

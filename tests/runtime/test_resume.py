@@ -54,8 +54,10 @@ def test_an_unfinished_run_goes_on(run: RunFolder, state: str) -> None:
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(run: RunFolder) -> None:
-    write(run, "running", 0, checkpoint=False)
+    write(run, "failed", 0, checkpoint=False)
     assert decide(run, CONFIG).checkpoint is None
+    # A mended key is no change of anything that was trained.
+    assert decide(run, altered("model.init_args.lr", 7)).checkpoint is None
 
 
 def test_a_finished_run_is_left_alone_until_more_epochs_are_asked_for(run: RunFolder) -> None:

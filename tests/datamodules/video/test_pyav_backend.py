@@ -4,11 +4,13 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from datamodules.video import pyav_backend
-from datamodules.video.reader import VideoReader
+from datamodules.video.reader import UnreadableVideo, VideoReader
 from tests.datamodules.video.clips import make_clip, plain_decode, remux, texture
 
 X265 = {"codec": "libx265"}
@@ -188,3 +190,38 @@ def test_a_changing_frame_size_is_scaled_to_the_first(tmp_path: Path) -> None:
         shapes = {picture.rgb().shape for picture in reader.pictures(range(len(reader.timeline)))}
         assert len(reader.timeline) > 6
         assert shapes == {(reader.timeline.height, reader.timeline.width, 3)}
+
+
+def test_the_best_of_several_streams_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "streams.mp4"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream, size in zip(streams, (32, 64), strict=True):
+            stream.width, stream.height, stream.pix_fmt = size, size, "yuv420p"
+        streams[0].disposition, streams[1].disposition = Disposition.dub, Disposition.default
+        for index in range(10):
+            for stream, size in zip(streams, (32, 64), strict=True):
+                frame = av.VideoFrame.from_ndarray(texture(index, size, size), format="rgb24")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    count, truth = plain_decode(path)
+    with VideoReader(path) as reader:
+        assert (len(reader.timeline), reader.timeline.height) == (count, 64)
+        np.testing.assert_array_equal(next(reader.pictures([5])).rgb(), truth[5])
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(texture(0, 64, 64), format="rgb24")
+        frame.pts = 0
+        container.mux(cover.encode(frame))
+        container.mux(cover.encode())
+    with pytest.raises(UnreadableVideo) as caught:
+        VideoReader(path)
+    assert caught.value.reason == "no video stream"
