@@ -156,9 +156,9 @@ def _doubt(table: PacketTable, context: Any, untimed: bool) -> str:
         return f"times and key frames of {table.container} are not relied on"
     if codec not in _ONE_TO_ONE_CODECS:
         return f"packets of {codec} may hold no frame or several"
-    # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders (PyAV 18.1 tells).
     if codec == "h264" and not h264.length_width(bytes(context.extradata or b"")):
         return "its units are not stored as in mp4"
+    # FFmpeg counts AV_FIELD_UNKNOWN 0, AV_FIELD_PROGRESSIVE 1, then the interlaced orders (PyAV 18.1 tells).
     if codec in ("h264", "mpeg2video") and int(getattr(context, "field_order", 0)) > 1:
         return "a packet may hold a field, half a frame"
     if untimed or len(np.unique(table.pts)) != len(table.pts):
