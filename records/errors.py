@@ -1,5 +1,7 @@
 """Errors that a user can cause and mend, each told in one sentence."""
 
+from typing import Any
+
 
 class UserError(Exception):
     """The user's input is wrong; the command ends with exit code 2.
@@ -19,6 +21,17 @@ class UserError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}; {self.mend}" if self.mend else text
+
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arguments by keyword do not survive the way between processes on their own.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[UserError], arguments: tuple[Any, ...], state: dict[str, Any]) -> UserError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class CheckFailed(UserError):

@@ -1,11 +1,9 @@
 """LightningCLI with layered configs, one folder a run, and a command line that both starts and continues."""
 
 import logging
-import os
 import sys
 import time
 import warnings
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,35 +11,28 @@ from typing import Any
 import jsonargparse
 import lightning as L
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
-from callbacks.ema import EMA
 from callbacks.gflops_budget import GFLOPsBudget
 from callbacks.predictions import PredictionTable
 from callbacks.run_facts import RunFacts
-from callbacks.wandb_media import WandbMedia
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
 from runtime.parser import ShortErrorParser, constructor_error
-from runtime.record import RunRecord
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
 from runtime.status import StatusFile
+from runtime.watchers import fit_callbacks, fit_loggers, is_rank_zero
 
 # Words that start or look at a run but are no part of its configuration.
 NOT_CONFIG = ("config", "base", "dry_run", "restart", "ckpt_path", "weights_only", "verbose", "return_predictions")
-
-
-def is_rank_zero() -> bool:
-    """Whether this process is the first of the job, known before any process group stands."""
-    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
 
 
 class CLI(LightningCLI):
@@ -145,48 +136,23 @@ class CLI(LightningCLI):
         if bar:
             own.append(RichProgressBar(refresh_rate=20))
         if self.subcommand == "fit":
-            own += self._fit_callbacks()
-            if self.options.wandb.mode != "disabled" and not self.options.dry_run:
-                own.append(WandbMedia())
+            own += fit_callbacks(self.run_folder, self.options, self.model, self.status)
         theirs = given.get("callbacks") or []
         plugins = given.get("plugins") or []
         given |= {
             "callbacks": list(theirs) if isinstance(theirs, list) else [theirs],
             "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()],
-            "logger": [] if self.options.dry_run else self._loggers(given.get("logger")),
+            "logger": self._loggers(given.get("logger")),
             "enable_progress_bar": bar,
             "enable_checkpointing": self.subcommand == "fit",
         }
         return self._instantiate_trainer(given | changes, own)
 
-    def _fit_callbacks(self) -> list[L.Callback]:
-        from callbacks.epoch_lines import EpochLines
-
-        folder = str(self.run_folder.checkpoints)
-        common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
-        found: list[L.Callback] = [EpochLines(), self.status]
-        if self.options.ema.decay is not None:
-            found.append(EMA(self.options.ema.decay))
-        found.append(ModelCheckpoint(filename="best", monitor=self.model.monitor, mode=self.model.mode, **common))
-        # Separate from `best`, which must not be overwritten by what a signal interrupts.
-        found.append(ModelCheckpoint(filename="last", save_on_exception=True, save_on_train_epoch_end=True, **common))
-        if self.options.checkpoint.minutes:
-            interval = timedelta(minutes=self.options.checkpoint.minutes)
-            found.append(ModelCheckpoint(filename="last", train_time_interval=interval, **common))
-        return found
-
     def _loggers(self, given: Any) -> list[Any]:
-        from runtime.wandb_logger import make_wandb_logger
-
-        if self.subcommand != "fit":
+        if self.subcommand != "fit" or self.options.dry_run:
             return []  # an evaluation stands in summary.json; lines without a training step say nothing
-        loggers: list[Any] = [RunRecord(self.run_folder.path)]
-        if is_rank_zero():
-            kind = type(self.model).__name__.removeprefix("VQA").lower()
-            loggers += make_wandb_logger(self.run_folder, self.options.wandb, self.resolved, kind)
-        if given and given is not True:
-            loggers += given if isinstance(given, list) else [given]
-        return loggers
+        theirs = given if isinstance(given, list) else [given] if given and given is not True else []
+        return [*fit_loggers(self.run_folder, self.options.wandb, self.resolved, self.model), *theirs]
 
     def fit(self, **kwargs: Any) -> None:
         """Train, or go on with the run."""

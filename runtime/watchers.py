@@ -1,0 +1,58 @@
+"""What watches a fit: callbacks and loggers that no configuration can forget or overwrite."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from callbacks.ema import EMA
+from callbacks.epoch_lines import EpochLines
+from callbacks.wandb_media import WandbMedia
+from runtime.options import WandbOptions
+from runtime.record import RunRecord
+from runtime.run_folder import RunFolder
+from runtime.status import StatusFile
+from runtime.wandb_logger import make_wandb_logger
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the first of the job, known before any process group stands."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
+
+
+def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) -> list[L.Callback]:
+    """Status, averaged weights, checkpoints and media of a fit.
+
+    Args:
+        run: Run folder.
+        options: Parsed options of the command.
+        model: The task, which names the score to select on.
+        status: The status file.
+    """
+    common: dict[str, Any] = {
+        "dirpath": str(run.checkpoints),
+        "enable_version_counter": False,
+        "auto_insert_metric_name": False,
+    }
+    found: list[L.Callback] = [EpochLines(), status]
+    if options.ema.decay is not None:
+        found.append(EMA(options.ema.decay))
+    if options.wandb.mode != "disabled" and not options.dry_run:
+        found.append(WandbMedia())
+    found.append(ModelCheckpoint(filename="best", monitor=model.monitor, mode=model.mode, **common))
+    # Separate from `best`, which must not be overwritten by what a signal interrupts.
+    found.append(ModelCheckpoint(filename="last", save_on_exception=True, save_on_train_epoch_end=True, **common))
+    if options.checkpoint.minutes:
+        interval = timedelta(minutes=options.checkpoint.minutes)
+        found.append(ModelCheckpoint(filename="last", train_time_interval=interval, **common))
+    return found
+
+
+def fit_loggers(run: RunFolder, options: WandbOptions, config: dict[str, Any], model: Any) -> list[Logger]:
+    """Our own record, and W&B on rank zero."""
+    kind = type(model).__name__.removeprefix("VQA").lower()
+    dashboard = make_wandb_logger(run, options, config, kind) if is_rank_zero() else []
+    return [RunRecord(run.path), *dashboard]
