@@ -22,7 +22,6 @@ class UserError(Exception):
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}; {self.mend}" if self.mend else text
 
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Arguments by keyword do not survive the way between processes on their own.
         return _restore, (type(self), self.args, self.__dict__)

@@ -63,7 +63,7 @@ def _read_workbook(path: Path) -> list[Pair]:
     try:
         import openpyxl
     except ImportError:
-        mend = "pip install 'sugc-lab[xlsx]', or give the pairs as CSV kind,video1,video2,rank"
+        mend = "pip install -e '.[xlsx]', or give the pairs as CSV kind,video1,video2,rank"
         raise UserError("reading a workbook needs openpyxl", where=str(path), mend=mend) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)

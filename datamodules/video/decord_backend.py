@@ -31,7 +31,7 @@ class DecordBackend(IndexedBackend):
         except ImportError as error:
             raise UserError(
                 "reader 'decord' is not installed",
-                mend="pip install 'sugc-lab[decord]' (x86-64 Linux and Windows only), or use reader: pyav",
+                mend="pip install -e '.[decord]' (x86-64 Linux and Windows only), or use reader: pyav",
             ) from error
         self._decord = decord
         super().__init__(path, limits)

@@ -51,7 +51,7 @@ def _decoder_class() -> Any:
         from torchcodec.decoders import VideoDecoder
     except ImportError as error:
         raise UserError(
-            "reader 'torchcodec' is not installed", mend="pip install 'sugc-lab[torchcodec]', or use reader: pyav"
+            "reader 'torchcodec' is not installed", mend="pip install -e '.[torchcodec]', or use reader: pyav"
         ) from error
     except (RuntimeError, OSError) as error:
         raise _no_ffmpeg() from error

@@ -7,7 +7,7 @@ from typing import Literal
 
 from records.errors import UserError
 
-INSTALL = "pip install 'sugc-lab[demo]'"
+INSTALL = "pip install -e '.[demo]'"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from datamodules.video.reader import VideoReader
 from records.labels import Label
 from records.predictions import Prediction
 
@@ -26,6 +28,10 @@ class TinyData(L.LightningDataModule):
 
     def labels(self, split: str) -> list[Label]:
         return [label(index, split) for index in range(self.count)]
+
+    def thumbnail(self, id: str) -> np.ndarray:
+        with VideoReader(self.root / id) as reader:
+            return next(iter(reader.pictures([0]))).rgb()
 
     def _loader(self) -> DataLoader:
         world = self.trainer.world_size if self.trainer else 1

@@ -134,5 +134,5 @@ def test_the_process_wide_bridge_is_neither_set_nor_minded(tmp_path: Path) -> No
 def test_a_missing_package_is_told_with_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip(tmp_path / "clip.mp4", frames=1)
     monkeypatch.setitem(sys.modules, "decord", None)
-    with pytest.raises(UserError, match=r"reader 'decord' is not installed; pip install 'sugc-lab\[decord\]'"):
+    with pytest.raises(UserError, match=r"reader 'decord' is not installed; pip install -e '.\[decord\]'"):
         VideoReader(path, "decord")

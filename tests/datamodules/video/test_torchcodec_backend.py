@@ -47,7 +47,7 @@ def install(monkeypatch: pytest.MonkeyPatch, decoder: type) -> None:
 
 def test_a_missing_package_is_told_with_the_extra(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchcodec", None)
-    with pytest.raises(UserError, match=r"'torchcodec' is not installed; pip install 'sugc-lab\[torchcodec\]'"):
+    with pytest.raises(UserError, match=r"'torchcodec' is not installed; pip install -e '.\[torchcodec\]'"):
         VideoReader(clip, "torchcodec")
 
 
