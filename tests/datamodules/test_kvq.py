@@ -14,6 +14,7 @@ from datamodules.kvq import KVQDataModule
 from datamodules.label_set import SealedLabels
 from datamodules.loader import LateLoader
 from datamodules.video.samplers import Uniform
+from datamodules.video.unreadable import UnreadableVideo
 from datamodules.video.views.key_frames import KeyFrames
 from records.errors import UserError
 from tests.tiny_kvq import make_tiny_kvq, write_rows
@@ -276,3 +277,11 @@ def test_config_fragments_build_the_module(file):
     data = parser.instantiate(parser.parse_object({"data": config["data"]})).data
     assert isinstance(data, KVQDataModule)
     assert isinstance(data.views["frames"], KeyFrames) and isinstance(data.views["frames"].sampler, Uniform)
+
+
+def test_a_thumbnail_is_the_middle_frame_upright(tmp_path: Path) -> None:
+    data = module(make_tiny_kvq(tmp_path, 1, portrait=True, zero_byte=True))
+    assert data.thumbnail("train/0001.mp4").shape == (48, 64, 3)
+    assert data.thumbnail("train/0004.mp4").shape == (64, 48, 3)
+    with pytest.raises(UnreadableVideo):
+        data.thumbnail("train/0003.mp4")

@@ -241,7 +241,7 @@ def test_pairs_leave_near_ties_out_and_say_which_is_better() -> None:
 
 
 def test_missing_package_is_named_with_the_way_to_get_it() -> None:
-    with pytest.raises(UserError, match=r"sugc-lab\[demo\]"):
+    with pytest.raises(UserError, match=r"pip install -e"):
         sources.packaged_file("no-such-package-here", "x.png")
     with pytest.raises(UserError, match="does not hold"):
         sources.packaged_file("numpy", "no/such/picture.png")
