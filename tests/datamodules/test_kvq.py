@@ -279,7 +279,7 @@ def test_config_fragments_build_the_module(file):
     assert isinstance(data.views["frames"], KeyFrames) and isinstance(data.views["frames"].sampler, Uniform)
 
 
-def test_a_thumbnail_is_the_middle_frame_upright(tmp_path: Path) -> None:
+def test_a_thumbnail_is_the_middle_frame_upright(tmp_path, module):
     data = module(make_tiny_kvq(tmp_path, 1, portrait=True, zero_byte=True))
     assert data.thumbnail("train/0001.mp4").shape == (48, 64, 3)
     assert data.thumbnail("train/0004.mp4").shape == (64, 48, 3)
