@@ -1,6 +1,6 @@
 """What is told about files that cannot be read, wholly or in part."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from records.errors import UserError
 
@@ -30,14 +30,6 @@ class UnreadableVideo(UserError):
     def __init__(self, what: str, *, reason: Reason = "no decodable frame", where: str = "", mend: str = "") -> None:
         super().__init__(what, where=where, mend=mend)
         self.reason: Reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions cross from data workers by pickle, which knows nothing of keyword-only arguments.
-        return _rebuilt, (self.what, self.reason, self.where, self.mend)
-
-
-def _rebuilt(what: str, reason: Reason, where: str, mend: str) -> UnreadableVideo:
-    return UnreadableVideo(what, reason=reason, where=where, mend=mend)
 
 
 class DamagedVideoWarning(UserWarning):

@@ -31,16 +31,17 @@ def file_findings(items: Sequence[Item], scans: dict[str, Scan], labelled: bool)
             continue
         if scan.truncated:
             yield Finding("truncated", id, f"ends early: {scan.frames} frames can be told{_damage(scan)}")
-        elif scan.lost or scan.skipped:
+        elif scan.lost or scan.skipped or scan.corrupt:
             yield Finding("damaged", id, f"{scan.frames} frames{_damage(scan)}")
 
 
 def _damage(scan: Scan) -> str:
-    return (
-        f"; damaged packets: {scan.skipped}; frames wanted that cannot be had: {scan.lost}"
-        if scan.skipped or scan.lost
-        else ""
-    )
+    counts = {
+        "damaged packets": scan.skipped,
+        "frames wanted that cannot be had": scan.lost,
+        "frames with damage": scan.corrupt,
+    }
+    return "".join(f"; {name}: {count}" for name, count in counts.items() if count)
 
 
 def _loose(id: str) -> str:

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.video.full_decode import full_decode_check
 from datamodules.video.reader import VideoReader
 from datamodules.video.unreadable import UnreadableVideo
 from experiments.data_report.similar import fingerprint
@@ -32,6 +33,7 @@ class Scan:
         truncated: The container ends too early.
         lost: Frames that could not be decoded.
         skipped: Damaged packets passed over.
+        corrupt: Frames that the decoder marks as damaged; looked for only when every frame is decoded.
         prints: Difference hash of each of the three frames; None for one without structure.
     """
 
@@ -49,6 +51,7 @@ class Scan:
     truncated: bool = False
     lost: int = 0
     skipped: int = 0
+    corrupt: int = 0
     prints: tuple[int | None, ...] = ()
 
 
@@ -82,10 +85,12 @@ def _look(result: Scan, path: Path, full: bool) -> None:
         result.fps, result.duration = timeline.fps, timeline.duration
         result.codec, result.pix_fmt, result.truncated = timeline.codec, timeline.pix_fmt, timeline.truncated
         moments = [timeline.nearest(share * timeline.duration) for share in MOMENTS]
-        prints: dict[int, int | None] = {}
-        wanted = range(len(timeline)) if full else sorted(set(moments))
-        for place, picture in zip(wanted, reader.pictures(wanted), strict=True):
-            if place in moments:
-                prints[place] = fingerprint(picture.rgb())
+        places = sorted(set(moments))
+        pictures = reader.pictures(places)
+        prints = {place: fingerprint(picture.rgb()) for place, picture in zip(places, pictures, strict=True)}
         result.prints = tuple(prints[place] for place in moments)
         result.lost, result.skipped = reader.substituted, reader.skipped_packets
+    if full:
+        report = full_decode_check(path)
+        result.lost = max(0, report.expected - report.frames)
+        result.skipped, result.corrupt = report.skipped_packets, report.corrupt_frames

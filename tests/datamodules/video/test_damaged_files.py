@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.video.probe import full_decode_check
+from datamodules.video.full_decode import full_decode_check
 from datamodules.video.reader import UnreadableVideo, VideoReader
 from datamodules.video.unreadable import DamagedVideoWarning
 from tests.datamodules.video.clips import make_clip, plain_decode, remux

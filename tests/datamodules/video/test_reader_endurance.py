@@ -31,7 +31,7 @@ print(resident() - before)
 FUZZ = """
 import faulthandler, os, random, sys, warnings
 warnings.simplefilter("ignore")
-from datamodules.video.probe import full_decode_check
+from datamodules.video.full_decode import full_decode_check
 from datamodules.video.reader import UnreadableVideo, VideoReader
 
 def changed(data, draw):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.video.probe import full_decode_check
+from datamodules.video.full_decode import full_decode_check
 from datamodules.video.reader import UnreadableVideo, VideoReader
 from tests.datamodules.video.clips import plain_decode
 
