@@ -11,15 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "configs/exp/kvq/mini_student.yaml"
+TRAINED = ROOT / "configs/exp/kvq/mini_student.yaml"
+UNTRAINED = ROOT / "configs/ablation/mini_untrained.yaml"
 FOLDS = 5
-UNTRAINED = [
-    "--model.init_args.network.init_args.branches.frames.init_args.weights=null",
-    "--model.init_args.optimizer.init_args.lr=0.0",
-    "--trainer.max_epochs=1",
-    "--trainer.limit_train_batches=1",
-    "--ema.decay=null",
-]
 
 
 def type_(*words: object) -> None:
@@ -27,12 +21,12 @@ def type_(*words: object) -> None:
     subprocess.run([sys.executable, *map(str, words)], check=True)
 
 
-def pooled(variant: str, data: Path, runs: Path, overrides: list[str]) -> dict:
-    """Train and score all folds of a variant; scores of the pooled predictions."""
+def pooled(config: Path, variant: str, data: Path, runs: Path) -> dict:
+    """Train and score all folds of a config; scores of the pooled predictions."""
     tables = []
     for fold in range(FOLDS):
-        words = ["--config", CONFIG, "--run.root", runs, "--run.variant", f"{variant}-fold{fold}"]
-        words += ["--data.init_args.root", data, "--data.init_args.fold", fold, "--wandb.mode", "disabled", *overrides]
+        words = ["--config", config, "--run.root", runs, "--run.variant", f"{variant}-fold{fold}"]
+        words += ["--data.init_args.root", data, "--data.init_args.fold", fold, "--wandb.mode", "disabled"]
         type_(ROOT / "train.py", "fit", *words)
         folder = runs / f"mini_student/{variant}-fold{fold}-seed0"
         type_(ROOT / "train.py", "validate", *words, "--ckpt_path", folder / "checkpoints/last.ckpt")
@@ -67,8 +61,8 @@ def main() -> None:
     from experiments.mini_kvq.baseline import out_of_fold_ridge
 
     type_("-m", "experiments", "prepare", "mini-kvq", "--root", args.root)
-    trained = pooled("accuracy", args.root, args.runs, [])
-    untrained = pooled("untrained", args.root, args.runs, UNTRAINED)
+    trained = pooled(TRAINED, "accuracy", args.root, args.runs)
+    untrained = pooled(UNTRAINED, "untrained", args.root, args.runs)
     tables = [args.runs / f"mini_student/accuracy-fold{fold}-seed0/predictions.parquet" for fold in range(FOLDS)]
     low, high = interval_of(tables, args.root / "labels.csv")
     ridge = out_of_fold_ridge(args.root)

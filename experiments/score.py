@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 def score_kvq(args: argparse.Namespace) -> int:
     """Score predictions of video quality."""
     labels = labels_of_split(args.labels, args.split)
-    predictions = matched(args.predictions, labels)
+    predictions = matched(args.predictions, labels, args.split)
     pairs = pairs_of(args.pairs, labels, args) if args.pairs else []
     scores, intervals, ranks = evaluate(labels, predictions, pairs)
     report(args, labels, scores, intervals, ranks)
@@ -93,13 +93,15 @@ def labels_of_split(path: Path, split: str | None) -> list[Label]:
     return chosen
 
 
-def matched(paths: Sequence[Path], labels: Sequence[Label]) -> dict[str, float]:
+def matched(paths: Sequence[Path], labels: Sequence[Label], split: str | None = None) -> dict[str, float]:
     """One finite prediction for each label, of all files together.
+
+    With ``split``, rows that say they are of another one are passed over: a run keeps all its splits in one table.
 
     Raises:
         UserError: Predictions are missing, of no labelled file, twice there, or not finite; names the files.
     """
-    rows = [row for path in paths for row in read_predictions(path)]
+    rows = [row for path in paths for row in read_predictions(path) if split is None or row.split in (None, split)]
     times, wanted = Counter(row.id for row in rows), {label.id: label for label in labels}
     missing = [name for name in wanted if name not in times]
     extra = [name for name in times if name not in wanted]

@@ -268,3 +268,12 @@ def test_options_are_a_contract(capsys):
         main(["score", "kvq", "--help"])
     printed = capsys.readouterr().out
     assert all(option in printed for option in ("--predictions", "--labels", "--pairs", "--split", "--json"))
+
+
+def test_a_run_table_of_all_splits_is_scored_split_by_split(tmp_path):
+    challenge = Challenge(tmp_path, split="test")
+    rows = [Prediction(id, float(score), split="test") for id, score in challenge.predicted.items()]
+    table = tmp_path / "predictions.parquet"
+    write_predictions(table, [Prediction("val/0001.mp4", 3.0, split="val"), *rows])
+    assert challenge.run(table, options=["--split", "test"])["n"] == 84
+    assert challenge.run(table) == 2
