@@ -22,6 +22,7 @@ from callbacks.run_facts import RunFacts
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
+from runtime.interrupt import listen
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
 from runtime.parser import ShortErrorParser, constructor_error
@@ -230,6 +231,7 @@ def run(arguments: list[str]) -> int:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
+    listen()
     try:
         CLI(
             args=arguments,
@@ -266,4 +268,7 @@ def run(arguments: list[str]) -> int:
 
 def _stopped_by_hand(leaving: SystemExit) -> bool:
     # Lightning turns Ctrl-C into sys.exit(1) while it handles the KeyboardInterrupt.
-    return isinstance(leaving.__context__, KeyboardInterrupt)
+    cause: BaseException | None = leaving
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__context__
+    return cause is not None

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from records.files import read_json, write_json
+from runtime.interrupt import raise_if_lost
 
 
 class StatusFile(L.Callback):
@@ -52,6 +53,24 @@ class StatusFile(L.Callback):
         """Say that the run is under way."""
         self.before = float(read_status(self.path).get("seconds") or 0.0)
         self.write("running", trainer)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop now where a Ctrl-C got lost."""
+        raise_if_lost()
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop now where a Ctrl-C got lost."""
+        raise_if_lost()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say how far the run is."""
