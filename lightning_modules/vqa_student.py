@@ -1,5 +1,6 @@
 """Training rule of a quality network on human labels."""
 
+import math
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class VQAStudent(BaseTask):
         self.val_score, self.test_score = KVQScore(), KVQScore()
 
     def setup(self, stage: str) -> None:
-        """Check the network against the data's views and give the head the scale of the labels."""
+        """Check the network against the data's views and take the rank pairs of the split."""
         try:
             self.network.check(self.data.shapes)
         except ValueError as error:
@@ -118,7 +119,7 @@ class VQAStudent(BaseTask):
         values = score.compute()
         labels = {label.id: label for label in self.data.labels(split)}
         self._rows[split] = [
-            Prediction(id, prediction, target, "label", labels[id].content, split)
+            Prediction(id, prediction, target, "" if math.isnan(target) else "label", labels[id].content, split)
             for id, prediction, target in score.rows()
         ]
         score.reset()
