@@ -107,12 +107,16 @@ class BaseTask(L.LightningModule):
         torch.manual_seed(seed_of("step", seed, self.current_epoch, batch_idx, self.global_rank))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep gradients that are being accumulated when a signal stops the run between two optimiser steps."""
+        """Keep gradients that are being accumulated when the run is saved between two optimiser steps."""
         if self.trainer.state.fn == "fit" and self.trainer.accumulate_grad_batches > 1:
             loop = self.trainer.fit_loop.epoch_loop
             if loop.batch_progress.current.completed % self.trainer.accumulate_grad_batches:
-                grads = {name: value.grad for name, value in self.named_parameters() if value.grad is not None}
-                checkpoint["accumulated_gradients"] = grads
+                # Each rank has its own until the optimiser steps: (ranks, ...) for each parameter.
+                checkpoint["accumulated_gradients"] = {
+                    name: cast(Tensor, self.all_gather(value.grad)).reshape(-1, *value.shape).cpu()
+                    for name, value in self.named_parameters()
+                    if value.grad is not None
+                }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up accumulated gradients once training begins."""
@@ -122,7 +126,11 @@ class BaseTask(L.LightningModule):
         """Put accumulated gradients of a stopped run back."""
         for name, parameter in self.named_parameters():
             if name in self._gradients:
-                parameter.grad = self._gradients[name].to(parameter.device)
+                ranks = self._gradients[name].to(parameter.device)
+                # Their mean is what counts, should the run go on with another number of ranks.
+                mine = ranks[self.global_rank] if len(ranks) == self.trainer.world_size else ranks.mean(dim=0)
+                # In the parameter's memory layout: a norm over another one rounds differently.
+                parameter.grad = torch.empty_like(parameter).copy_(mine)
         self._gradients = {}
 
     def gather(self, value: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from runtime.parser import ShortErrorParser, constructor_error
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
+from runtime.sigterm import AgreedSigterm, exit_code, was_noticed
 from runtime.status import StatusFile
 from runtime.watchers import fit_callbacks, fit_loggers, is_rank_zero
 
@@ -132,7 +133,8 @@ class CLI(LightningCLI):
         given = {**self._get(self.config_init, "trainer", default={})}
         page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
         self.status = StatusFile(self.run_folder.status, page)
-        own: list[L.Callback] = [self._get(self.config_init, "budget"), RunFacts(self.resolved), PredictionTable()]
+        own: list[L.Callback] = [AgreedSigterm(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
+        own.append(PredictionTable())
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:
             own.append(RichProgressBar(refresh_rate=20))
@@ -255,9 +257,15 @@ def run(arguments: list[str]) -> int:
         tell_finished(finished.cli)
     except SIGTERMException:
         print("interrupted by SIGTERM; the same command goes on from here", file=sys.stderr)
-        return 143
+        return exit_code()
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not was_noticed():
+            raise
+        # Another rank was gone first.
+        print(f"interrupted by SIGTERM ({type(error).__name__}); the same command goes on from here", file=sys.stderr)
+        return exit_code()
     except SystemExit as leaving:
         if leaving.code == 1 and _stopped_by_hand(leaving):
             print("interrupted; the same command goes on from here", file=sys.stderr)

@@ -64,8 +64,8 @@ def test_sigterm_saves_exits_143_and_the_same_command_goes_on_bit_for_bit(workpl
     assert whole.returncode == 0, whole.stderr
     folder = workplace / f"runs/tiny_student/cut{workers}-seed0"
     command = words(f"cut{workers}", *more)
-    # The second epoch has 21 steps; step 30 is in its middle.
-    code = stop_after(start(*command, cwd=workplace), folder, 30, signal.SIGTERM)
+    # An epoch has 11 optimiser steps; step 16 is in the middle of the second of three.
+    code = stop_after(start(*command, cwd=workplace), folder, 16, signal.SIGTERM)
     assert code == 143
     assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
     stopped = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
@@ -91,7 +91,7 @@ def test_sigkill_goes_on_from_the_last_checkpoint_bit_for_bit(workplace: Path) -
         assert train(*words("whole0", "--data.init_args.num_workers", "0"), cwd=workplace).returncode == 0
     folder = workplace / "runs/tiny_student/killed-seed0"
     command = words("killed", "--data.init_args.num_workers", "0")
-    code = stop_after(start(*command, cwd=workplace), folder, 28, signal.SIGKILL)
+    code = stop_after(start(*command, cwd=workplace), folder, 16, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert json.loads((folder / "status.json").read_text())["state"] == "running"
     again = train(*command, cwd=workplace)
@@ -104,8 +104,10 @@ def test_two_ranks_validate_like_one_and_resume_like_one_run(workplace: Path) ->
     whole = train(*words("two", *two), cwd=workplace)
     assert whole.returncode == 0, whole.stdout + whole.stderr
     folder = workplace / "runs/tiny_student/two-cut-seed0"
-    code = stop_after(start(*words("two-cut", *two), cwd=workplace), folder, 15, signal.SIGTERM)
+    # Two ranks share an epoch's 5 optimiser steps.
+    code = stop_after(start(*words("two-cut", *two), cwd=workplace), folder, 7, signal.SIGTERM)
     assert code == 143
+    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
     again = train(*words("two-cut", *two), cwd=workplace)
     assert again.returncode == 0, again.stdout + again.stderr
     assert_same(workplace / "runs/tiny_student/two-seed0", folder)
