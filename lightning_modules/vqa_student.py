@@ -1,22 +1,19 @@
 """Training rule of a quality network on human labels."""
 
-import math
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lightning_modules.base import BaseTask, CosineSchedule
+from lightning_modules.base import CosineSchedule
+from lightning_modules.vqa_task import VQATask
 from losses.score_loss import ScoreLoss
-from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
-from records.errors import UserError
 from records.hashing import seed_of
-from records.predictions import Prediction
 
 
-class VQAStudent(BaseTask):
+class VQAStudent(VQATask):
     """A quality network trained on labels; selected by the challenge's score on validation contents.
 
     Args:
@@ -36,45 +33,7 @@ class VQAStudent(BaseTask):
         head_lr: float = 1.0,
     ) -> None:
         super().__init__(network, optimizer, schedule, head_lr)
-        self.network: VQANetwork = network
         self.loss = loss
-        self._rows: dict[str, list[Prediction]] = {}
-
-    def configure_metrics(self) -> None:
-        """One score object a split; it gathers by id, so padding or uneven ranks cannot change it."""
-        self.val_score, self.test_score = KVQScore(), KVQScore()
-
-    def setup(self, stage: str) -> None:
-        """Check the network against the data's views and take the rank pairs of the split."""
-        try:
-            self.network.check(self.data.shapes)
-        except ValueError as error:
-            raise UserError(
-                str(error), where="model.init_args.network", mend="give branch and view the same key"
-            ) from None
-        if stage in ("fit", "validate"):
-            self.val_score.set_pairs(self.data.pairs("val"))
-        elif stage == "test":
-            self.test_score.set_pairs(self.data.pairs("test"))
-
-    def prepare_network(self) -> None:
-        """Load pretrained trunks and give the head the scale of the training labels."""
-        try:
-            self.network.load_pretrained()
-        except (ValueError, OSError) as error:
-            raise UserError(str(error), where="model.init_args.network") from None
-        self.network.set_label_scale(*self.data.label_stats())
-
-    def forward(self, views: dict[str, Tensor]) -> Tensor:
-        """Score a batch of videos.
-
-        Args:
-            views: Name to uint8 tensor (batch, time, 3, height, width).
-
-        Returns:
-            Scores in label units, (batch,), float32.
-        """
-        return self.network(views)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One optimisation step on the correlation of the whole batch of all ranks."""
@@ -84,50 +43,3 @@ class VQAStudent(BaseTask):
         parts = {f"train/{name}": value.float() for name, value in getattr(self.loss, "parts", {}).items()}
         self.log_dict({"train/loss": loss.detach(), **parts}, batch_size=len(prediction))
         return loss
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Collect the predictions of one batch."""
-        self._collect(self.val_score, batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Compute and log the scores once over all ranks."""
-        self._log_scores("val", self.val_score)
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Collect the predictions of one batch."""
-        self._collect(self.test_score, batch)
-
-    def on_test_epoch_end(self) -> None:
-        """Compute and log the scores once over all ranks."""
-        self._log_scores("test", self.test_score)
-
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[tuple[str, float]]:
-        """Id and score of each video of one batch."""
-        if not batch["id"]:  # no clip of the batch could be read
-            return []
-        return list(zip(batch["id"], self(batch["views"]).float().tolist(), strict=True))
-
-    def score_rows(self, split: str) -> list[Prediction]:
-        """Predictions of the last evaluation of ``split``, all ranks together, each id once."""
-        return self._rows.get(split, [])
-
-    def _collect(self, score: KVQScore, batch: dict[str, Any]) -> None:
-        if batch["id"]:
-            score.update(batch["id"], self(batch["views"]).float(), batch["mos"].float())
-
-    def _log_scores(self, split: str, score: KVQScore) -> None:
-        values = score.compute()
-        labels = {label.id: label for label in self.data.labels(split)}
-        self._rows[split] = [
-            Prediction(id, prediction, target, "" if math.isnan(target) else "label", labels[id].content, split)
-            for id, prediction, target in score.rows()
-        ]
-        score.reset()
-        final = values["final"] if values["final"] is not None else values["final_no_rank"]
-        plain = {f"{split}/{name}": float(value) for name, value in values.items() if value is not None and name != "n"}
-        plain.pop(f"{split}/final", None)
-        plain.pop(f"{split}/final_no_rank", None)
-        if final is not None:
-            plain[f"{split}/final_score"] = float(final)
-        # Every rank computed the same values from the gathered rows, so nothing is to be synchronised.
-        self.log_dict(plain, rank_zero_only=False, batch_size=1)
