@@ -60,14 +60,14 @@ class PredictionTable(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: Sequence[tuple[str, float]],
+        outputs: Sequence[tuple[Any, ...]],
         batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Put the rows of one batch on disk."""
         part = _folder(trainer) / PARTS.replace("*", str(trainer.global_rank))
-        append_line(part, [[id, float(score)] for id, score in outputs])
+        append_line(part, [[id, float(score)] for id, score, *_ in outputs])
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Merge the rows of all ranks in the order of their ids."""

@@ -78,17 +78,19 @@ class VideoQualityDataset(Dataset):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, key: int | Key) -> dict[str, Any] | Fault | None:
+    def __getitem__(self, key: int | Key | None) -> dict[str, Any] | Fault | None:
         """Read one clip.
 
         Args:
-            key: Epoch and place in ``clips``, or the place alone (epoch 0).
+            key: Epoch and place in ``clips``, or the place alone (epoch 0); None for no clip.
 
         Returns:
             ``id``, ``views`` (name to uint8 tensor (time, 3, height, width)), ``mos`` (float32 scalar, nan where
             unknown), ``origin`` (``label``, empty where ``mos`` is unknown) and ``content``; None for a clip that is
             left out; a fault for what should end the run.
         """
+        if key is None:
+            return None
         epoch, place = key if isinstance(key, tuple) else (0, key)
         asked = clip = self.clips[place]
         for draw in range(_DRAWS):

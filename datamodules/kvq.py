@@ -1,6 +1,7 @@
 """KVQ, and any other set of scored videos, as a Lightning data module."""
 
 import os
+from collections.abc import Container
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ class KVQDataModule(L.LightningDataModule):
         )
         self._labels = self._label_set()
         self._quarantine = Quarantine(None)
+        self._left_out: Container[str] = frozenset()
+
+    def leave_out(self, ids: Container[str]) -> None:
+        """Predict every clip but these, which an interrupted prediction has done; ``labels`` still names them all.
+
+        Args:
+            ids: Their ids, the same on every rank.
+        """
+        self._left_out = ids
 
     def setup(self, stage: str | None = None) -> None:
         """Read the label files and look whether the stage has clips to work on.
@@ -214,11 +224,13 @@ class KVQDataModule(L.LightningDataModule):
         return self._evaluation_loader("test")
 
     def predict_dataloader(self) -> LateLoader:
-        """Clips to predict, each on exactly one rank."""
+        """Clips to predict without those left out, each on exactly one rank."""
         return self._evaluation_loader("predict")
 
     def _evaluation_loader(self, split: str) -> LateLoader:
         clips = self._clips(split)
+        if split == "predict":
+            clips = [clip for clip in clips if clip.id not in self._left_out]
         order = EvaluationOrder(len(clips), rank=self._rank, world=self._world)
         # A substitute would be scored twice.
         policy: OnUnreadable = "fail" if self.on_unreadable == "fail" else "skip"

@@ -113,6 +113,9 @@ class TrainOrder(DistributedSampler):
 class EvaluationOrder(DistributedSampler):
     """Every clip on exactly one rank: ``range(rank, n, world)``, nothing padded, so scores do not depend on ranks.
 
+    A rank without clips gets one None, an empty batch, since Lightning passes over a rank without batches and what
+    all ranks do together at the end would then wait for it.
+
     Args:
         count: Number of clips.
         rank: This rank.
@@ -124,7 +127,7 @@ class EvaluationOrder(DistributedSampler):
         self.places = range(rank, count, world)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return max(1, len(self.places))
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.places)
+    def __iter__(self) -> Iterator[int | None]:
+        return iter(self.places or [None])

@@ -50,6 +50,8 @@ class BaseTask(L.LightningModule):
 
     monitor = "val/final_score"
     mode = "max"
+    # Whether validate, test and predict want the weights of a fit; a frozen network brings its own.
+    needs_checkpoint = True
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class BaseTask(L.LightningModule):
         self.optimizer, self.schedule, self.head_lr = optimizer, schedule, head_lr
         # Set before a fit that restores a checkpoint, which brings all weights anyway.
         self.resumes = False
+        # Set before a validate, test or predict that restores one.
+        self.checkpoint: str | None = None
         self._ready = False
         self._gradients: dict[str, Tensor] = {}
         # Figures of the GFLOPs budget check, for the run's summary.

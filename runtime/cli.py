@@ -193,7 +193,7 @@ class CLI(LightningCLI):
         self._evaluate(self.trainer.predict, kwargs)
 
     def _evaluate(self, run: Any, kwargs: dict[str, Any]) -> None:
-        if not kwargs.get("ckpt_path"):
+        if not kwargs.get("ckpt_path") and getattr(self.model, "needs_checkpoint", True):
             if not self.run_folder.best.is_file():
                 raise UserError(
                     "no checkpoint of this run",
@@ -201,8 +201,9 @@ class CLI(LightningCLI):
                     mend="run `python train.py fit` with the same words first, or give --ckpt_path FILE",
                 )
             kwargs["ckpt_path"] = str(self.run_folder.best)
-        elif not Path(kwargs["ckpt_path"]).is_file():
+        elif kwargs.get("ckpt_path") and not Path(kwargs["ckpt_path"]).is_file():
             raise UserError("no such checkpoint", where=str(kwargs["ckpt_path"]), mend="mend --ckpt_path")
+        self.model.checkpoint = kwargs.get("ckpt_path")
         if "verbose" in kwargs:
             kwargs["verbose"] = False  # the end screen shows the scores
         run(**kwargs)
