@@ -6,8 +6,13 @@ from pathlib import Path
 import torch
 
 from datamodules.video.draw import Draw
+from datamodules.video.picture import Picture
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
+
+# Frames that a view holds back until its look, 3 MB each at 1080p, 9 where another view has made RGB of it. Where they
+# would be more, that one frame is decoded beforehand, which takes up to half a decode again.
+_HELD = 4
 
 
 def read_views(
@@ -41,41 +46,64 @@ def render_views(reader: VideoReader, views: Mapping[str, View], draw: Draw) -> 
     """Read every view from an open reader; see :func:`read_views`.
 
     Frames are taken in presentation order, and each is released before the next one is decoded, so that memory holds
-    one full frame whatever the number of slots.
+    one full frame whatever the number of slots; of a view that must look at a later frame first, up to four more.
     """
-    uses: dict[int, list[tuple[str, int]]] = {}
-    slots: dict[str, list[torch.Tensor | None]] = {}
-    for name, view in views.items():
-        wanted = view.frames(reader.timeline, draw)
-        if not wanted:
-            raise ValueError(f"view '{name}' ({type(view).__name__}) asks for no frame")
-        slots[name] = [None] * len(wanted)
-        for slot, index in enumerate(wanted):
-            if not 0 <= index < len(reader.timeline):
-                raise ValueError(
-                    f"view '{name}' ({type(view).__name__}) asks for frame {index}"
-                    f" of a video of {len(reader.timeline)} frames"
-                )
-            uses.setdefault(index, []).append((name, slot))
-
-    indices = sorted(uses)
+    renderings = {name: _Rendering(name, view, reader, draw) for name, view in views.items()}
+    indices = sorted(set().union(*(rendering.frames for rendering in renderings.values())))
     pictures = iter(reader.pictures(indices))
     for index in indices:
         # No for-loop over zip(): it would hold the previous picture while the next is decoded.
         picture = next(pictures, None)
         if picture is None:
             raise ValueError(f"the reader stopped before frame {index}")
-        for name, slot in uses[index]:
-            slots[name][slot] = views[name].render(picture, slot, draw)
+        for rendering in renderings.values():
+            rendering.take(index, picture)
         del picture
-    return {name: _finished(name, view, slots[name]) for name, view in views.items()}
+    return {name: rendering.finished() for name, rendering in renderings.items()}
 
 
-def _finished(name: str, view: View, slots: list[torch.Tensor | None]) -> torch.Tensor:
-    tensor = view.finish([slot for slot in slots if slot is not None])
-    if tuple(tensor.shape) != tuple(view.shape) or tensor.dtype != torch.uint8:
-        raise ValueError(
-            f"view '{name}' ({type(view).__name__}) promised uint8 {tuple(view.shape)}"
-            f" and made {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-        )
-    return tensor
+class _Rendering:
+    """One view of one video while the frames come in."""
+
+    def __init__(self, name: str, view: View, reader: VideoReader, draw: Draw) -> None:
+        self.promise, self.view, self.draw = view, view, draw
+        self.who = f"view '{name}' ({type(view).__name__})"
+        self.wanted = view.frames(reader.timeline, draw)
+        if not self.wanted:
+            raise ValueError(f"{self.who} asks for no frame")
+        for index in self.wanted:
+            if not 0 <= index < len(reader.timeline):
+                raise ValueError(f"{self.who} asks for frame {index} of a video of {len(reader.timeline)} frames")
+        self.slots: list[torch.Tensor | None] = [None] * len(self.wanted)
+        self.held: list[tuple[Picture, int]] = []
+        self.look = view.look(reader.timeline, draw)
+        if self.look is not None and sum(index < self.look for index in set(self.wanted)) > _HELD:
+            self._see(next(iter(reader.pictures([self.look]))))
+
+    @property
+    def frames(self) -> set[int]:
+        """Frames that must come in."""
+        return set(self.wanted) | ({self.look} - {None})
+
+    def take(self, index: int, picture: Picture) -> None:
+        """Render the slots of one frame, or hold it back until the look."""
+        if index == self.look:
+            self._see(picture)
+        for slot, wanted in enumerate(self.wanted):
+            if wanted == index:
+                self.held.append((picture, slot))
+        while self.held and self.look is None:
+            earlier, slot = self.held.pop()
+            self.slots[slot] = self.view.render(earlier, slot, self.draw)
+
+    def finished(self) -> torch.Tensor:
+        """The tensor, if it is what the view promised."""
+        tensor = self.view.finish([slot for slot in self.slots if slot is not None])
+        promised = tuple(self.promise.shape)
+        if tuple(tensor.shape) != promised or tensor.dtype != torch.uint8:
+            made = f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+            raise ValueError(f"{self.who} promised uint8 {promised} and made {made}")
+        return tensor
+
+    def _see(self, picture: Picture) -> None:
+        self.view, self.look = self.view.seen(picture, self.draw), None

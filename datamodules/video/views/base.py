@@ -25,6 +25,14 @@ class View(Parameterised, ABC):
             draw: The sample's random draws.
         """
 
+    def look(self, timeline: Timeline, draw: Draw) -> int | None:
+        """Index of a frame that :meth:`seen` must be given before any slot is rendered; None where nothing must."""
+        return None
+
+    def seen(self, picture: Picture, draw: Draw) -> "View":
+        """The view that renders this one video, after the frame that :meth:`look` asked for."""
+        return self
+
     @abstractmethod
     def render(self, picture: Picture, slot: int, draw: Draw) -> torch.Tensor:
         """Make the pixels of one slot.
