@@ -1,5 +1,6 @@
 """Published weights for timm trunks: from the hub, from a local file, from a pip package."""
 
+import codecs
 import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -53,6 +55,32 @@ def hub_weights(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
         ) from error
 
 
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """State dict in a local file, under whichever of the usual keys it was saved, without ``module.`` prefixes.
+
+    Args:
+        path: ``.pth`` or ``.pyth`` (read without unpickling code) or ``.safetensors``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no file of weights.
+    """
+    from timm.models import load_state_dict
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file of weights: {path}; mend the key weights")
+    try:
+        with torch.serialization.safe_globals(_numbers()):
+            state = load_state_dict(str(path), device="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as weights ({_first_line(error)})") from error
+    state = state["model_state"] if isinstance(state.get("model_state"), dict) else state  # PyTorchVideo's key
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds no state dict; save the model's state_dict() alone")
+    return state
+
+
 def file_weights(path: str | Path, name: str, options: dict[str, Any]) -> dict[str, Tensor]:
     """State of a trunk with the weights of a local file: all of them and, but for a classifier, no more.
 
@@ -67,17 +95,9 @@ def file_weights(path: str | Path, name: str, options: dict[str, Any]) -> dict[s
         ValueError: It is no file of weights, or they do not fit.
     """
     import timm
-    from timm.models import get_pretrained_cfg, load_state_dict
+    from timm.models import get_pretrained_cfg
 
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file of weights: {path}; mend the key weights")
-    try:
-        state = load_state_dict(str(path), device="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as weights ({_first_line(error)})") from error
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict; save the model's state_dict() alone")
+    state = read_state(path)
     classifiers = get_pretrained_cfg(name).classifier or ()
     for classifier in (classifiers,) if isinstance(classifiers, str) else classifiers:
         # Authors' files name it after its first part: `head` where timm has `head.fc`.
@@ -135,6 +155,14 @@ def _packaged_file(distribution: str) -> Path:
     if len(found) != 1:
         raise FileNotFoundError(f"{distribution} carries {len(found)} files of weights, not 1; install it again")
     return found[0]
+
+
+def _numbers() -> list[Any]:
+    """What NumPy's numbers unpickle through: quality networks save their scores beside their weights as such."""
+    scalar = numpy.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    kinds = [type(numpy.dtype(kind)) for kind in ("float64", "float32", "int64")]
+    return [*((scalar, name) for name in names), numpy.dtype, codecs.encode, *kinds]
 
 
 def _hub_answers() -> bool:
