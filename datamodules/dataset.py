@@ -34,12 +34,14 @@ class Clip:
         path: Where it is.
         content: What it shows.
         score: Mean opinion score in the set's own unit; None where unknown or sealed.
+        origin: Where the score comes from: ``label``, or ``pseudo`` for a teacher's.
     """
 
     id: str
     path: Path
     content: str
     score: float | None = None
+    origin: str = "label"
 
 
 class VideoQualityDataset(Dataset):
@@ -86,8 +88,8 @@ class VideoQualityDataset(Dataset):
 
         Returns:
             ``id``, ``views`` (name to uint8 tensor (time, 3, height, width)), ``mos`` (float32 scalar, nan where
-            unknown), ``origin`` (``label``, empty where ``mos`` is unknown) and ``content``; None for a clip that is
-            left out; a fault for what should end the run.
+            unknown), ``origin`` (``label`` or ``pseudo``, empty where ``mos`` is unknown) and ``content``; None for a
+            clip that is left out; a fault for what should end the run.
         """
         if key is None:
             return None
@@ -102,7 +104,9 @@ class VideoQualityDataset(Dataset):
                 return Fault(error)
             if fault or self.on_unreadable == "skip":
                 return fault
-            clip = self.clips[seed_of("substitute", self.seed, epoch, asked.id, draw) % len(self.clips)]
+            # One from the same source, so that every batch keeps its shares.
+            peers = [other for other in self.clips if other.origin == asked.origin]
+            clip = peers[seed_of("substitute", self.seed, epoch, asked.id, draw) % len(peers)]
         return Fault(self._too_many(f"{_DRAWS} clips in a row"))
 
     def _read(self, clip: Clip, epoch: int) -> dict[str, Any]:
@@ -112,7 +116,7 @@ class VideoQualityDataset(Dataset):
             "id": clip.id,
             "views": read_views(clip.path, self.views, draw, backend=self.reader),
             "mos": torch.tensor(clip.score if known else math.nan, dtype=torch.float32),
-            "origin": "label" if known else "",
+            "origin": clip.origin if known else "",
             "content": clip.content,
         }
 
@@ -138,16 +142,19 @@ class Collate:
     Args:
         shapes: Promised shape of each view, for an evaluation batch in which no clip could be read.
         train: Give None for a training batch in which no clip could be read; Lightning passes over it.
+        dtypes: Type of each view that is not uint8.
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]], train: bool = False) -> None:
-        self.shapes, self.train = shapes, train
+    def __init__(
+        self, shapes: dict[str, tuple[int, ...]], train: bool = False, dtypes: dict[str, torch.dtype] | None = None
+    ) -> None:
+        self.shapes, self.train, self.dtypes = shapes, train, dtypes or {}
 
     def __call__(self, samples: list[Any]) -> dict[str, Any] | Fault | None:
         """Batch ``samples``.
 
         Returns:
-            ``id``, ``origin`` and ``content`` (lists), ``views`` (name to uint8 (batch, time, 3, height, width)) and
+            ``id``, ``origin`` and ``content`` (lists), ``views`` (name to (batch, *shape); uint8 pixels, or float32 features) and
             ``mos`` (float32 (batch,)); batch can be 0 in evaluation. The first fault where there is one.
         """
         for sample in samples:
@@ -158,5 +165,6 @@ class Collate:
             return default_collate(read)
         if self.train:
             return None
-        views = {name: torch.empty((0, *shape), dtype=torch.uint8) for name, shape in self.shapes.items()}
+        kinds = {name: self.dtypes.get(name, torch.uint8) for name in self.shapes}
+        views = {name: torch.empty((0, *shape), dtype=kinds[name]) for name, shape in self.shapes.items()}
         return {"id": [], "views": views, "mos": torch.empty(0), "origin": [], "content": []}

@@ -11,10 +11,12 @@ import numpy as np
 
 from datamodules.dataset import Clip, Collate, OnUnreadable, VideoQualityDataset
 from datamodules.label_set import LabelSet
-from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range, check_training
+from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range
 from datamodules.loader import LateLoader, begin_worker
-from datamodules.order import EvaluationOrder, TrainOrder
+from datamodules.order import EvaluationOrder
+from datamodules.pool import Pool
 from datamodules.quarantine import Quarantine
+from datamodules.training_batches import TrainingBatches
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
 from datamodules.video_files import find_videos
@@ -48,7 +50,8 @@ class KVQDataModule(L.LightningDataModule):
         val_share: Share of the training contents held out where validation has no scores, 0..1.
         split_seed: Seed of folds and of what is held out; not the run's seed, so that runs can be compared.
         allow_content_leak: Split by file, with a warning: one content then stands on both sides.
-        ladders_per_batch: Whole contents in a training batch; 0 for random batches only.
+        ladders_per_batch: Whole contents in a training batch; 0 for random batches only. Labels and pool share them as
+            they share the batch.
         ladder_probability: Share of the training batches that hold whole contents, 0..1.
         on_unreadable: ``substitute`` trains on another clip instead, and evaluation passes over the file; ``skip``
             makes the training batch smaller (one rank only); ``fail`` ends the run at the first.
@@ -59,6 +62,8 @@ class KVQDataModule(L.LightningDataModule):
         reader: Decoder.
         num_workers: Decoding processes for each loader; the samples do not depend on it.
         seed: Seed of order and augmentation; null takes ``seed_everything``.
+        pool: Pseudo-labelled clips mixed into every training batch; null trains on labels alone.
+        train_views: Views that training reads besides, and no branch does: a teacher's features to learn from.
     """
 
     def __init__(
@@ -84,11 +89,14 @@ class KVQDataModule(L.LightningDataModule):
         reader: BackendName = "pyav",
         num_workers: int = 2,
         seed: int | None = None,
+        pool: Pool | None = None,
+        train_views: dict[str, View] | None = None,
     ) -> None:
         super().__init__()
         self.root, self.views, self.reader = Path(root), views, reader
+        self.pool, self.train_views = pool, train_views or {}
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
-        self.ladders_per_batch, self.ladder_probability = ladders_per_batch, ladder_probability
+        self._batches = TrainingBatches(batch_size, ladders_per_batch, ladder_probability, pool)
         self.on_unreadable, self.unreadable_share = on_unreadable, unreadable_share
         self.predict_split, self.predict_paths = predict_split, predict_paths
         self.num_workers, self.seed = num_workers, seed
@@ -98,6 +106,8 @@ class KVQDataModule(L.LightningDataModule):
         check_range(0, 1, val_share=val_share, ladder_probability=ladder_probability, unreadable_share=unreadable_share)
         if not views:
             raise UserError("no view", where=f"{KEYS}.views", mend="name one for each branch of the network")
+        for name in views.keys() & self.train_views.keys():
+            raise UserError(f"{name!r} is a view too", where=f"{KEYS}.train_views", mend="give it another name")
         self._label_set = partial(
             LabelSet,
             self.root,
@@ -134,7 +144,8 @@ class KVQDataModule(L.LightningDataModule):
             clips = self._clips(split)
             check_media(split, clips, self.root)
             if split == "train":
-                check_training(clips, self.batch_size, self._world, self.ladders_per_batch, self.on_unreadable)
+                held_out = [Clip(row.id, self.root / row.id, row.content) for row in self._labels.held_out()]
+                self._batches.check(clips, held_out, self.root, self._world, self.on_unreadable)
             else:
                 check_evaluation(split, clips, self._world)
 
@@ -151,6 +162,11 @@ class KVQDataModule(L.LightningDataModule):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Promised shape of each view, without the batch axis."""
         return {name: tuple(view.shape) for name, view in self.views.items()}
+
+    @property
+    def transductive(self) -> bool:
+        """Whether clips of validation or test may be among those trained on."""
+        return self.pool is not None and self.pool.transductive
 
     @property
     def split_hash(self) -> str:
@@ -194,21 +210,13 @@ class KVQDataModule(L.LightningDataModule):
             return next(iter(reader.pictures([middle]))).rgb()
 
     def label_stats(self) -> tuple[float, float]:
-        """Mean and population standard deviation of the training scores, in label units."""
-        return self._labels.stats()
+        """Mean and population standard deviation of the training scores, in label units; of a pool used alone."""
+        return self.pool.stats() if self.pool and self.pool.share == 1 else self._labels.stats()
 
     def train_dataloader(self) -> LateLoader:
         """Training clips in an order that is a function of (seed, epoch)."""
-        clips = self._clips("train")
-        order = TrainOrder(
-            [clip.content for clip in clips],
-            self.batch_size,
-            seed=self._seed,
-            rank=self._rank,
-            world=self._world,
-            ladders=self.ladders_per_batch,
-            probability=self.ladder_probability,
-            progress=self._progress,
+        clips, order = self._batches.order(
+            self._clips("train"), seed=self._seed, rank=self._rank, world=self._world, progress=self._progress
         )
         return self._loader("train", clips, order, self.batch_size, self.on_unreadable)
 
@@ -243,7 +251,7 @@ class KVQDataModule(L.LightningDataModule):
         share = 1.0 if split == "predict" else self.unreadable_share
         dataset = VideoQualityDataset(
             clips,
-            self.views,
+            {**self.views, **self.train_views} if train else self.views,
             self._quarantine,
             split=split,
             train=train,
@@ -261,7 +269,7 @@ class KVQDataModule(L.LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=begin_worker,
-            collate_fn=Collate(self.shapes, train),
+            collate_fn=Collate(self.shapes, train, {name: view.dtype for name, view in self.views.items()}),
         )
 
     def _clips(self, split: str) -> list[Clip]:

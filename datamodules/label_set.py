@@ -70,6 +70,11 @@ class LabelSet:
             raise UserError(f"no {split} clips", where=str(self.root), mend=mend)
         return splits[split]
 
+    def held_out(self) -> list[Label]:
+        """Labels of every split but train, each id once: what a training clip must not be. Sealed scores are None."""
+        found = {label.id: label for name, rows in self._read().items() if name != "train" for label in rows}
+        return list(found.values())
+
     def pairs(self, split: str) -> list[Pair]:
         """Rank pairs of which both files are in a split, which may be none."""
         inside = {label.id for label in self.labels(split)}

@@ -99,15 +99,58 @@ class TrainOrder(DistributedSampler):
     def __len__(self) -> int:
         return self.steps * self.batch_size
 
+    def order(self, epoch: int) -> list[int]:
+        """Places of all ranks' clips in ``epoch``, batch after batch."""
+        size, ladders, probability = self.batch_size, self.ladders, self.probability
+        return epoch_order(
+            self.contents, size, seed=self.run_seed, epoch=epoch, ladders=ladders, probability=probability
+        )
+
     def __iter__(self) -> Iterator[Key]:
         epoch, done = self.progress() or (self.epoch, 0)
         size, world = self.batch_size, self.num_replicas
-        order = epoch_order(
-            self.contents, size, seed=self.run_seed, epoch=epoch, ladders=self.ladders, probability=self.probability
-        )
+        order = self.order(epoch)
         for step in range(done, self.steps):
             start = (step * world + self.rank) * size
             yield from ((epoch, place) for place in order[start : start + size])
+
+
+class MixedOrder(DistributedSampler):
+    """Training order over two sources: every batch holds labelled clips and pool clips in fixed numbers.
+
+    An epoch is one pass over the labelled clips. The pool goes on where the epoch before left it, pass after pass, so
+    all of it is seen however large it is; where it stands is again a function of the epoch alone. Places of pool clips
+    follow those of the labelled ones.
+
+    Args:
+        labelled: Order of the labelled clips, with their number in a batch.
+        pool: Order of the pool clips, with their number in a batch; on the same rank.
+    """
+
+    def __init__(self, labelled: TrainOrder, pool: TrainOrder) -> None:
+        rank, world = labelled.rank, labelled.num_replicas
+        super().__init__(range(len(labelled.contents)), num_replicas=world, rank=rank)  # type: ignore[arg-type]
+        self.labelled, self.pool = labelled, pool
+
+    def __len__(self) -> int:
+        return self.labelled.steps * (self.labelled.batch_size + self.pool.batch_size)
+
+    def __iter__(self) -> Iterator[Key]:
+        epoch, done = self.labelled.progress() or (self.epoch, 0)
+        size, offset = self.labelled.batch_size, len(self.labelled.contents)
+        labelled = self.labelled.order(epoch)
+        passed, pool = -1, list[int]()
+        for step in range(done, self.labelled.steps):
+            batch = step * self.num_replicas + self.rank
+            yield from ((epoch, place) for place in labelled[batch * size : (batch + 1) * size])
+            batch += epoch * self.labelled.steps * self.num_replicas
+            turn, batch = divmod(batch, len(self.pool.contents) // self.pool.batch_size)
+            if turn != passed:
+                passed, pool = turn, self.pool.order(turn)
+            yield from (
+                (epoch, offset + place)
+                for place in pool[batch * self.pool.batch_size : (batch + 1) * self.pool.batch_size]
+            )
 
 
 class EvaluationOrder(DistributedSampler):
