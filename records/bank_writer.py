@@ -27,8 +27,8 @@ class BankWriter:
         self.bank = bank
         done = bank.folder / f"done-{rank}"
         done.touch()
-        self._rows: BinaryIO = open(bank.folder / bank.header.rows_name, "r+b", buffering=0)  # noqa: SIM115
-        self._done: BinaryIO = open(done, "r+b", buffering=0)  # noqa: SIM115
+        self._rows: BinaryIO = open(bank.folder / bank.header.rows_name, "r+b", buffering=0)
+        self._done: BinaryIO = open(done, "r+b", buffering=0)
 
     def write(self, ids: Sequence[str], rows: np.ndarray) -> None:
         """Put rows on disk, and only then count them as done.

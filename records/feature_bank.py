@@ -58,6 +58,10 @@ class BankHeader:
         return self.tokens * self.width * 2
 
 
+class MissingRow(UserError):
+    """A bank was made for this id and has no row of it: its video could not be read, or filling was interrupted."""
+
+
 class FeatureBank:
     """The rows of one expert by id.
 
@@ -159,7 +163,8 @@ class FeatureBank:
         """The row of an id: float16 (tokens, width), a copy.
 
         Raises:
-            UserError: It has none; names it.
+            MissingRow: Its row is not filled; names it.
+            UserError: The bank was not made for it; names it.
         """
         return self.read_many([id])[0]
 
@@ -167,7 +172,8 @@ class FeatureBank:
         """Rows of ids: float16 (ids, tokens, width), a copy.
 
         Raises:
-            UserError: One has none; names it.
+            MissingRow: The row of one is not filled; names it.
+            UserError: The bank was not made for one; names it.
         """
         if self._rows is None:
             self._open()
@@ -181,7 +187,7 @@ class FeatureBank:
         if not self._done[places].all():
             torn = next(id for id, place in zip(ids, places, strict=True) if not self._done[place])
             what = f"the row of expert {self.header.expert} for {torn} is not filled"
-            raise UserError(what, where=str(self.folder), mend=_FILL)
+            raise MissingRow(what, where=str(self.folder), mend=_FILL)
         return self._rows[places]
 
     def _open(self) -> None:

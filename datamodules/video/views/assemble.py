@@ -9,6 +9,7 @@ from datamodules.video.draw import Draw
 from datamodules.video.picture import Picture
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
+from datamodules.video.views.stored import StoredView
 
 # Frames that a view holds back until its look, 3 MB each at 1080p, 9 where another view has made RGB of it. Where they
 # would be more, that one frame is decoded beforehand, which takes up to half a decode again.
@@ -24,6 +25,8 @@ def read_views(
 ) -> dict[str, torch.Tensor]:
     """Read every view of a video file with one decode of the union of the frames they need.
 
+    Stored views are read last, and where there are no others the file is not opened at all.
+
     Args:
         path: Video file.
         views: Views by name.
@@ -31,15 +34,22 @@ def read_views(
         backend: Decoder.
 
     Returns:
-        uint8 tensors by the names of ``views``, each of its view's promised shape.
+        Tensors by the names of ``views``, each of its view's promised shape and type.
 
     Raises:
-        UnreadableVideo: The file gives no frames.
-        UserError: The backend is not installed.
+        UnreadableVideo: The file gives no frames, or a store has nothing of it.
+        UserError: The backend is not installed, or a store is not what a view expects.
         ValueError: A view breaks its promise.
     """
-    with VideoReader(path, backend=backend) as reader:
-        return render_views(reader, views, draw)
+    rendered = {name: view for name, view in views.items() if not isinstance(view, StoredView)}
+    tensors = {}
+    if rendered:
+        with VideoReader(path, backend=backend) as reader:
+            tensors = render_views(reader, rendered, draw)
+    for name, view in views.items():
+        if isinstance(view, StoredView):
+            tensors[name] = _kept(name, view, view.read(draw.id))
+    return tensors
 
 
 def render_views(reader: VideoReader, views: Mapping[str, View], draw: Draw) -> dict[str, torch.Tensor]:
@@ -66,8 +76,8 @@ class _Rendering:
     """One view of one video while the frames come in."""
 
     def __init__(self, name: str, view: View, reader: VideoReader, draw: Draw) -> None:
-        self.promise, self.view, self.draw = view, view, draw
-        self.who = f"view '{name}' ({type(view).__name__})"
+        self.name, self.promise, self.view, self.draw = name, view, view, draw
+        self.who = _told(name, view)
         self.wanted = view.frames(reader.timeline, draw)
         if not self.wanted:
             raise ValueError(f"{self.who} asks for no frame")
@@ -83,7 +93,7 @@ class _Rendering:
     @property
     def frames(self) -> set[int]:
         """Frames that must come in."""
-        return set(self.wanted) | ({self.look} - {None})
+        return {*self.wanted} if self.look is None else {*self.wanted, self.look}
 
     def take(self, index: int, picture: Picture) -> None:
         """Render the slots of one frame, or hold it back until the look."""
@@ -98,12 +108,20 @@ class _Rendering:
 
     def finished(self) -> torch.Tensor:
         """The tensor, if it is what the view promised."""
-        tensor = self.view.finish([slot for slot in self.slots if slot is not None])
-        promised = tuple(self.promise.shape)
-        if tuple(tensor.shape) != promised or tensor.dtype != torch.uint8:
-            made = f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-            raise ValueError(f"{self.who} promised uint8 {promised} and made {made}")
-        return tensor
+        return _kept(self.name, self.promise, self.view.finish([slot for slot in self.slots if slot is not None]))
 
     def _see(self, picture: Picture) -> None:
         self.view, self.look = self.view.seen(picture, self.draw), None
+
+
+def _kept(name: str, view: View, tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor of a view, if it is what the view promised."""
+    promised, made = (view.dtype, tuple(view.shape)), (tensor.dtype, tuple(tensor.shape))
+    if promised != made:
+        ours, theirs = (f"{str(kind).removeprefix('torch.')} {shape}" for kind, shape in (promised, made))
+        raise ValueError(f"{_told(name, view)} promised {ours} and made {theirs}")
+    return tensor
+
+
+def _told(name: str, view: View) -> str:
+    return f"view '{name}' ({type(view).__name__})"

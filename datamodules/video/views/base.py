@@ -14,7 +14,12 @@ class View(Parameterised, ABC):
     """One named uint8 tensor of a video, made of slots that each come from one frame.
 
     A view keeps no state between videos, so one object serves all workers. Every random number comes from the draw.
+
+    Attributes:
+        dtype: Type of the tensor; another one only where it is stored rather than rendered.
     """
+
+    dtype: torch.dtype = torch.uint8
 
     @abstractmethod
     def frames(self, timeline: Timeline, draw: Draw) -> list[int]:
