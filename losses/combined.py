@@ -54,9 +54,10 @@ class CombinedLoss(ScoreLoss):
 
     def forward(self, prediction: Tensor, target: Tensor, content: Contents = None) -> Tensor:
         """The weighted sum, a () tensor; sets ``parts``."""
+        # Asked first: a loss with a memory knows more after the call.
+        skipped = (~self._usable(target, content)).sum()
         values = {name: loss(prediction, target, content) for name, loss in self.terms.items()}
-        self.parts = {name: value.detach() for name, value in values.items()}
-        self.parts["skipped"] = (~self._usable(target, content)).sum()
+        self.parts = {name: value.detach() for name, value in values.items()} | {"skipped": skipped}
         return torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
 
     def usable(self, target: Tensor, content: Contents = None) -> Tensor:

@@ -14,6 +14,9 @@ class VQANetwork(nn.Module):
         branches: View to the branch that reads it; a branch bears the name of its view.
         head: Scores the tokens.
         fusion: Joins the branches; needed for two or more.
+
+    Attributes:
+        width: Features per token that the head scores.
     """
 
     def __init__(self, branches: dict[str, Branch], head: Head, fusion: Fusion | None = None) -> None:
@@ -27,7 +30,8 @@ class VQANetwork(nn.Module):
             raise ValueError(f"{len(branches)} branches ({', '.join(branches)}) need a fusion")
         if fusion is not None:
             fusion.build(widths)
-        head.build(fusion.width if fusion is not None else next(iter(widths.values())))
+        self.width = fusion.width if fusion is not None else next(iter(widths.values()))
+        head.build(self.width)
         self.branches, self.fusion, self.head = nn.ModuleDict(branches), fusion, head
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
@@ -39,8 +43,19 @@ class VQANetwork(nn.Module):
         Returns:
             (batch,) scores in label units, float32.
         """
+        return self.head(self.features(views))
+
+    def features(self, views: dict[str, Tensor]) -> Tensor:
+        """What the head scores: the tokens of the only branch, or those of all branches joined.
+
+        Args:
+            views: As ``forward`` takes them.
+
+        Returns:
+            (batch, tokens, ``width``) features.
+        """
         tokens = {name: branch(views[name]) for name, branch in self.branches.items()}
-        return self.head(next(iter(tokens.values())) if self.fusion is None else self.fusion(tokens))
+        return next(iter(tokens.values())) if self.fusion is None else self.fusion(tokens)
 
     def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Refuse views that do not belong to this network.
