@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.dataset import Clip, Collate, OnUnreadable, VideoQualityDataset
 from datamodules.label_set import LabelSet
-from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range
+from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range, check_stored
 from datamodules.loader import LateLoader, begin_worker
 from datamodules.order import EvaluationOrder
 from datamodules.pool import Pool
@@ -19,6 +19,7 @@ from datamodules.quarantine import Quarantine
 from datamodules.training_batches import TrainingBatches
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
+from datamodules.video.views.stored import StoredView
 from datamodules.video_files import find_videos
 from records.errors import UserError
 from records.labels import Label
@@ -57,7 +58,7 @@ class KVQDataModule(L.LightningDataModule):
             makes the training batch smaller (one rank only); ``fail`` ends the run at the first.
         unreadable_share: Share of a split that may be unreadable, 0..1; one file always may, and prediction goes on
             as long as any can be read.
-        predict_split: Split that is predicted.
+        predict_split: Split that is predicted; ``all`` for every clip that the label files name.
         predict_paths: Predict these videos and folders instead.
         reader: Decoder.
         num_workers: Decoding processes for each loader; the samples do not depend on it.
@@ -142,7 +143,9 @@ class KVQDataModule(L.LightningDataModule):
         self._quarantine = Quarantine(self.quarantine_path, self._rank)
         for split in _NEEDED.get(stage or "", ()):
             clips = self._clips(split)
-            check_media(split, clips, self.root)
+            if not all(isinstance(view, StoredView) for view in self.views.values()):
+                check_media(split, clips, self.root)
+            check_stored(split, clips, self.views, 1.0 if split == "predict" else self.unreadable_share)
             if split == "train":
                 held_out = [Clip(row.id, self.root / row.id, row.content) for row in self._labels.held_out()]
                 self._batches.check(clips, held_out, self.root, self._world, self.on_unreadable)
@@ -192,7 +195,7 @@ class KVQDataModule(L.LightningDataModule):
         if split != "predict":
             return self._labels.labels(split)
         if not self.predict_paths:
-            return self._labels.labels(self.predict_split)
+            return self._labels.every() if self.predict_split == "all" else self._labels.labels(self.predict_split)
         return [Label(clip.id, None, clip.content, "predict") for clip in self._clips("predict")]
 
     def pairs(self, split: str) -> list[Pair]:

@@ -75,6 +75,11 @@ class LabelSet:
         found = {label.id: label for name, rows in self._read().items() if name != "train" for label in rows}
         return list(found.values())
 
+    def every(self) -> list[Label]:
+        """One label of every clip of every split, in order of ids, whatever the folds."""
+        found = {label.id: label for labels in self._read().values() for label in labels}
+        return [found[id] for id in sorted(found)]
+
     def pairs(self, split: str) -> list[Pair]:
         """Rank pairs of which both files are in a split, which may be none."""
         inside = {label.id for label in self.labels(split)}

@@ -1,10 +1,12 @@
 """What can be known to go wrong before the first clip is read."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datamodules.dataset import Clip
+from datamodules.video.views.base import View
+from datamodules.video.views.stored import StoredView
 from records.errors import UserError
 
 KEYS = "data.init_args"
@@ -34,6 +36,22 @@ def check_media(split: str, clips: Sequence[Clip], root: Path) -> None:
             where=str(root),
             mend=f"put the videos there, or look with: python -m experiments check-data {root}",
         )
+
+
+def check_stored(split: str, clips: Sequence[Clip], views: Mapping[str, View], share: float) -> None:
+    """Refuse a split of which a store lacks more clips than may be unreadable.
+
+    Raises:
+        UserError: Names the view and a clip.
+    """
+    for name, view in views.items():
+        lacking = view.missing([clip.id for clip in clips]) if isinstance(view, StoredView) else []
+        if len(lacking) > max(1, int(share * len(clips))) or len(lacking) == len(clips):
+            raise UserError(
+                f"rows of {len(lacking)} of {len(clips)} {split} clips are missing, for example of {lacking[0]}",
+                where=f"{KEYS}.views.{name}",
+                mend="fill them: `python train.py predict` with the config of each expert in configs/exp/kvq/features",
+            )
 
 
 def check_evaluation(split: str, clips: Sequence[Clip], world: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from datamodules.dataset import Clip, Collate, VideoQualityDataset
+from datamodules.kvq import KVQDataModule
 from datamodules.loader import Fault
 from datamodules.quarantine import Quarantine
 from datamodules.video.draw import Draw
@@ -19,7 +20,7 @@ from records.bank_writer import BankWriter
 from records.errors import UserError
 from records.feature_bank import BankHeader, FeatureBank
 from records.hashing import value_hash
-from tests.tiny_kvq import write_clip
+from tests.tiny_kvq import make_tiny_kvq, write_clip
 
 IDS = ["a.mp4", "b.mp4", "c.mp4"]
 EIGHT = Uniform(8)
@@ -146,3 +147,37 @@ def test_the_view_survives_the_way_to_a_worker_and_has_a_signature(root):
     expected = view.read("c.mp4")
     assert torch.equal(pickle.loads(pickle.dumps(view)).read("c.mp4"), expected)
     assert view.signature()["sampler"]["count"] == 8
+
+
+def test_every_clip_of_every_split_is_predicted_by_one_word(tmp_path):
+    make_tiny_kvq(tmp_path, 2, val=1, test=1)
+    view = {"frames": KeyFrames(Uniform(2), 32)}
+    module = KVQDataModule(str(tmp_path), view, predict_split="all", num_workers=0, batch_size=7)
+    module.setup("predict")
+    ids = [id for batch in module.predict_dataloader() for id in batch["id"]]
+    assert len(ids) == len(set(ids)) == 28 and ids == sorted(ids)
+    folds = KVQDataModule(str(tmp_path), view, predict_split="all", num_workers=0, fold=0, folds=2)
+    assert [label.id for label in folds.labels("predict")] == ids
+
+
+def test_a_split_whose_rows_are_missing_is_refused_before_the_first_batch(tmp_path):
+    make_tiny_kvq(tmp_path, 2, val=1)
+    fill(tmp_path, "part", 1, 2)
+    module = KVQDataModule(str(tmp_path), {"experts": ExpertRows(str(tmp_path), {"part": 2})}, batch_size=7)
+    with pytest.raises(UserError, match=r"rows of 14 of 14 train clips are missing, for example of train/0001\.mp4"):
+        module.setup("fit")
+
+
+def test_a_data_module_of_rows_needs_no_videos(tmp_path):
+    make_tiny_kvq(tmp_path, 2, val=1)
+    ids = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.mp4"))
+    header = BankHeader("all", "1", "w", "", 1, 2)
+    writer = BankWriter(FeatureBank.prepare(tmp_path / "features" / "all", header, ids))
+    writer.write(ids, np.ones((len(ids), 1, 2), np.float32))
+    for path in tmp_path.rglob("*.mp4"):
+        path.unlink()
+    view = ExpertRows(str(tmp_path / "features"), {"all": 2}, tokens=1)
+    module = KVQDataModule(str(tmp_path), {"experts": view}, batch_size=7, num_workers=2)
+    module.setup("fit")
+    batch = next(iter(module.train_dataloader()))
+    assert batch["views"]["experts"].shape == (7, 1, 2) and module.shapes == {"experts": (1, 2)}
