@@ -144,3 +144,28 @@ class MLPHead(Head):
     def standardised(self, tokens: Tensor) -> Tensor:
         """Score each token, average; see the base class."""
         return self.score(self.hidden(tokens)).mean(dim=1)
+
+
+class LinearHead(Head):
+    """Linear and Linear with nothing between them on each token, then the mean of the tokens' scores.
+
+    The head of RQ-VQA, E-VQA and SimpleVQA: one linear map of the features, trained as a product of two.
+
+    Args:
+        hidden: Width between the two.
+    """
+
+    def __init__(self, hidden: int = 128) -> None:
+        super().__init__()
+        if hidden < 1:
+            raise ValueError(f"hidden must be at least 1, not {hidden}")
+        self.between = hidden
+
+    def build(self, width: int) -> None:
+        """Make the layers; see the base class."""
+        self.hidden = nn.Linear(width, self.between)
+        self.score = FullPrecisionLinear(self.between)
+
+    def standardised(self, tokens: Tensor) -> Tensor:
+        """Score each token, average; see the base class."""
+        return self.score(self.hidden(tokens)).mean(dim=1)

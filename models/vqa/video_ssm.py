@@ -53,10 +53,7 @@ class BiSSMVideo(Branch):
         self.patches = nn.Conv2d(3, width, patch, patch)
         self.spatial = nn.Parameter(nn.init.trunc_normal_(torch.empty(side, side, width), std=0.02))
         self.temporal = nn.Parameter(nn.init.trunc_normal_(torch.empty(frames, width), std=0.02))
-        self.blocks = nn.ModuleList(_Block(width, head_width, state) for _ in range(depth))
-        for block in self.blocks:
-            # So that the sum of all blocks keeps its scale whatever the depth.
-            nn.init.normal_(block.reduce.weight, std=1 / math.sqrt(2 * width * depth))  # type: ignore[arg-type]
+        self.blocks = nn.ModuleList(_Block(width, head_width, state, depth) for _ in range(depth))
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.register_buffer("mean", 255 * torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer("sd", 255 * torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
@@ -85,13 +82,15 @@ class BiSSMVideo(Branch):
 class _Block(nn.Module):
     """Residual block: norm, gate and values, a scan in each direction, their gated sum."""
 
-    def __init__(self, width: int, head_width: int, state: int) -> None:
+    def __init__(self, width: int, head_width: int, state: int, depth: int) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.expand = nn.Linear(width, 4 * width, bias=False)
         self.ahead = _Direction(width, head_width, state)
         self.back = _Direction(width, head_width, state)
         self.reduce = nn.Linear(2 * width, width, bias=False)
+        # The sum of all blocks keeps its scale whatever the depth.
+        nn.init.normal_(self.reduce.weight, std=1 / math.sqrt(2 * width * depth))
 
     def forward(self, sequence: Tensor) -> Tensor:
         hidden = self.norm(sequence)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.vqa.heads import Head, MLPHead, TemporalEncoderHead
+from models.vqa.heads import Head, LinearHead, MLPHead, TemporalEncoderHead
 
 torch.set_num_threads(1)
 
@@ -14,7 +14,7 @@ def built(head: Head, width: int = 32) -> Head:
     return head.eval()
 
 
-@pytest.mark.parametrize("head", [TemporalEncoderHead(heads=4, ff=16), MLPHead(hidden=8)])
+@pytest.mark.parametrize("head", [TemporalEncoderHead(heads=4, ff=16), MLPHead(hidden=8), LinearHead(8)])
 def test_predictions_are_in_label_units(head: Head) -> None:
     built(head)
     tokens = torch.randn(5, 3, 32)
@@ -63,12 +63,25 @@ def test_layers_begin_with_weights_of_their_own() -> None:
     assert not torch.equal(first, second)
 
 
+def test_the_linear_head_is_linear() -> None:
+    head = built(LinearHead(8))
+    first, second = torch.randn(2, 3, 32), torch.randn(2, 3, 32)
+    with torch.no_grad():
+        middle = head.standardised((first + second) / 2)
+        torch.testing.assert_close(middle, (head.standardised(first) + head.standardised(second)) / 2)
+    assert set(head.state_dict()) == {"label_mean", "label_sd"} | {
+        f"{part}.{kind}" for part in ("hidden", "score") for kind in ("weight", "bias")
+    }
+
+
 def test_widths_that_heads_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="8 attention heads do not divide the 30"):
         TemporalEncoderHead(heads=8).build(30)
 
 
-@pytest.mark.parametrize("make", [lambda: TemporalEncoderHead(layers=0), lambda: MLPHead(hidden=0)])
+@pytest.mark.parametrize(
+    "make", [lambda: TemporalEncoderHead(layers=0), lambda: MLPHead(hidden=0), lambda: LinearHead(0)]
+)
 def test_empty_heads_are_refused(make) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         make()
