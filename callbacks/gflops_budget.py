@@ -14,7 +14,8 @@ _NETWORK = "model.init_args.network"
 class GFLOPsBudget(L.Callback):
     """Count the network on the shapes its views promise, before any stage begins, and refuse one over budget.
 
-    The figures go to the loggers' configuration and to ``pl_module.efficiency``.
+    The figures go to the loggers' configuration and to ``pl_module.efficiency``. A module with ``members``, an
+    ensemble, costs as many networks.
 
     Args:
         max_gmacs: Most multiply-accumulates a video may cost, in 10^9, all frames, clips and crops included. The
@@ -37,6 +38,9 @@ class GFLOPsBudget(L.Callback):
         if trainer.is_global_zero:
             answer = _count(network, shapes)
         figures, problem, mend = trainer.strategy.broadcast(answer, src=0)
+        members = len(getattr(pl_module, "members", ()))
+        if members > 1 and not problem:
+            figures = _times(figures, members)
         pl_module.efficiency = figures  # type: ignore[assignment]
         if problem:
             self._refuse(UserError(problem, where=_NETWORK, mend=mend))
@@ -68,6 +72,15 @@ def over_budget(figures: dict[str, Any], limit: float) -> CheckFailed:
         mend=f"take fewer or smaller frames in data.init_args.views.{largest}, a smaller trunk in "
         f"{_NETWORK}.init_args.branches.{largest}, or set budget.enforce: false",
     )
+
+
+def _times(figures: dict[str, Any], members: int) -> dict[str, Any]:
+    """Figures of an ensemble: every member computes and holds what one network does; one runs at a time."""
+    costs = ("gmacs", "gflops", "params_m")
+    branches = {
+        name: {cost: members * value for cost, value in part.items()} for name, part in figures["branches"].items()
+    }
+    return {**figures, **{cost: members * figures[cost] for cost in costs}, "branches": branches, "members": members}
 
 
 def _count(network: Any, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, Any], str, str]:

@@ -1,6 +1,7 @@
 """What the quality tasks share: scores by split, keyed by id, and the checks at the start."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,10 +9,15 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from lightning_modules.base import BaseTask, CosineSchedule
+from lightning_modules.trained_network import put_network, read_checkpoint
+from losses.score_loss import ScoreLoss
 from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
 from records.errors import UserError
+from records.hashing import file_hash, seed_of
 from records.predictions import Prediction
+
+_INIT_FROM = "model.init_args.init_from"
 
 
 class VQATask(BaseTask):
@@ -22,6 +28,12 @@ class VQATask(BaseTask):
         optimizer: Optimiser, called with the parameter groups.
         schedule: Learning-rate schedule, or None for a constant rate.
         head_lr: Learning rate of fusion and head as a multiple of the branches'.
+        init_from: Checkpoint whose network a fresh fit begins with, instead of pretrained weights; the head takes the
+            scale of this fit's labels.
+
+    Attributes:
+        transductive: Whether validation or test clips may be among those trained on, here or where it began.
+        began_from: ``path`` and ``hash`` of the checkpoint that it began with; empty without one.
     """
 
     def __init__(
@@ -30,9 +42,13 @@ class VQATask(BaseTask):
         optimizer: OptimizerCallable = torch.optim.AdamW,
         schedule: CosineSchedule | None = None,
         head_lr: float = 1.0,
+        init_from: str | None = None,
     ) -> None:
         super().__init__(network, optimizer, schedule, head_lr)
         self.network: VQANetwork = network
+        self.init_from = init_from
+        self.transductive = False
+        self.began_from: dict[str, str] = {}
         self._rows: dict[str, list[Prediction]] = {}
 
     def configure_metrics(self) -> None:
@@ -47,18 +63,37 @@ class VQATask(BaseTask):
             raise UserError(
                 str(error), where="model.init_args.network", mend="give branch and view the same key"
             ) from None
+        if stage == "fit":
+            self.transductive |= bool(getattr(self.data, "transductive", False))
         if stage in ("fit", "validate"):
             self.val_score.set_pairs(self.data.pairs("val"))
         elif stage == "test":
             self.test_score.set_pairs(self.data.pairs("test"))
 
     def prepare_network(self) -> None:
-        """Load pretrained trunks and give the head the scale of the training labels."""
-        try:
-            self.network.load_pretrained()
-        except (ValueError, OSError) as error:
-            raise UserError(str(error), where="model.init_args.network") from None
+        """Load pretrained trunks or an earlier fit, and give the head the scale of the training labels."""
+        if self.init_from is None:
+            try:
+                self.network.load_pretrained()
+            except (ValueError, OSError) as error:
+                raise UserError(str(error), where="model.init_args.network") from None
+        else:
+            checkpoint = read_checkpoint(self.init_from, _INIT_FROM)
+            put_network(checkpoint, self.network, f"{_INIT_FROM} {self.init_from}")
+            self.began_from = {"path": self.init_from, "hash": file_hash(self.init_from)}
+            self.transductive |= bool(checkpoint.get("transductive", False))
         self.network.set_label_scale(*self.data.label_stats())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights come from."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint |= {"transductive": self.transductive, "began_from": self.began_from}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take that over: a resumed fit does not begin again, and an evaluation tells it."""
+        super().on_load_checkpoint(checkpoint)
+        self.transductive |= bool(checkpoint.get("transductive", False))
+        self.began_from = checkpoint.get("began_from", {})
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
         """Score a batch of videos.
@@ -70,6 +105,24 @@ class VQATask(BaseTask):
             Scores in label units, (batch,), float32.
         """
         return self.network(views)
+
+    def whole_batch(self, prediction: Tensor, batch: dict[str, Any]) -> tuple[Tensor, Tensor, list[int]]:
+        """What a loss needs of the batch of all ranks, so that a correlation is that of the whole.
+
+        Args:
+            prediction: (batch,) scores of this rank's clips, float.
+            batch: Their batch.
+
+        Returns:
+            Predictions with gradient and labels, (n,) both, and n codes of contents.
+        """
+        content = torch.tensor([seed_of(name) for name in batch["content"]], device=prediction.device)
+        return self.gather(prediction), self.gather(batch["mos"].float()), self.gather(content).tolist()
+
+    def log_loss(self, loss: ScoreLoss, value: Tensor, count: int) -> None:
+        """Log a loss of ``count`` clips of this rank, with its parts where it has some."""
+        parts = {f"train/{name}": part.float() for name, part in getattr(loss, "parts", {}).items()}
+        self.log_dict({"train/loss": value.detach(), **parts}, batch_size=count)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Collect the predictions of one batch."""
@@ -87,7 +140,7 @@ class VQATask(BaseTask):
         """Compute and log the scores once over all ranks."""
         self._log_scores("test", self.test_score)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[tuple[str, float]]:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Sequence[tuple[Any, ...]]:
         """Id and score of each video of one batch."""
         if not batch["id"]:  # no clip of the batch could be read
             return []

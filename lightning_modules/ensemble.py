@@ -1,0 +1,137 @@
+"""Several trained networks as one: every member on its own scale, then their mean."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from records.errors import UserError
+
+# Key of a member's scale in its checkpoint.
+KEY = "training_scores"
+# Names of parameters told when a member does not fit.
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class MemberScale:
+    """What a network made of its own training set.
+
+    Args:
+        mean: Mean of its raw predictions.
+        sd: Their population standard deviation.
+        label_mean: Mean of the labels.
+        label_sd: Their population standard deviation.
+    """
+
+    mean: float
+    sd: float
+    label_mean: float
+    label_sd: float
+
+    def to_labels(self, prediction: Tensor) -> Tensor:
+        """Raw predictions in label units: a correlation loss leaves scale and offset of a network to chance."""
+        return (prediction - self.mean) / self.sd * self.label_sd + self.label_mean
+
+    def plain(self) -> dict[str, float]:
+        """Plain values, for a checkpoint."""
+        return asdict(self)
+
+
+class Ensemble(nn.Module):
+    """Mean of networks of one architecture, each standardised by what it made of its own training set.
+
+    All networks stay on the device: n times the parameters, and no weights are moved while videos are scored.
+
+    Args:
+        networks: The members.
+        scales: Their scales.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], scales: Sequence[MemberScale]) -> None:
+        super().__init__()
+        self.networks, self.scales = nn.ModuleList(networks), list(scales)
+
+    def forward(self, views: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Score videos.
+
+        Args:
+            views: View to (batch, ...), as the networks read them.
+
+        Returns:
+            Scores (batch,) and the standard deviation over the members (batch,), nan with one; float32, label units.
+        """
+        members = zip(self.networks, self.scales, strict=True)
+        scores = torch.stack([scale.to_labels(network(views).float()) for network, scale in members])
+        spreads = scores.std(0) if len(scores) > 1 else torch.full_like(scores[0], math.nan)
+        return scores.mean(0), spreads
+
+
+def load_ensemble(paths: Sequence[str], network: nn.Module) -> Ensemble:
+    """Load members into copies of ``network``; the first takes ``network`` itself.
+
+    Args:
+        paths: Checkpoints of runs.
+        network: The architecture.
+
+    Raises:
+        UserError: A file is missing, is no checkpoint of a teacher, or holds another network.
+    """
+    networks, scales = [], []
+    for number, path in enumerate(paths):
+        where = f"model.init_args.members {path}"
+        checkpoint = _load(path, where)
+        try:
+            scales.append(MemberScale(**checkpoint[KEY]))
+        except (KeyError, TypeError):
+            raise UserError(
+                "does not say what it made of its training set", where=where, mend="give checkpoints of a VQATeacher"
+            ) from None
+        if not scales[-1].sd > 0:
+            raise UserError("gave one score to its whole training set", where=where, mend="leave it out")
+        prefix = "network."
+        state = {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        member = network if number == 0 else copy.deepcopy(network)
+        _refuse_another(state, member.state_dict(), where)
+        member.load_state_dict(state)
+        networks.append(member)
+    return Ensemble(networks, scales)
+
+
+def _load(path: str, where: str) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise UserError("no such checkpoint", where=where, mend="give best.ckpt of each run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["state_dict"]
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"not a loadable checkpoint ({reason})", where=where, mend="give another file") from None
+    return checkpoint
+
+
+def _refuse_another(found: dict[str, Tensor], wanted: dict[str, Tensor], where: str) -> None:
+    both = wanted.keys() & found.keys()
+    faults = [f"{name} is not there" for name in wanted if name not in found]
+    faults += [f"{name} is not known" for name in found if name not in wanted]
+    faults += [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in both and found[name].shape != wanted[name].shape
+    ]
+    if faults:
+        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise UserError(
+            f"holds another network: {', '.join(faults[:SHOWN])}{more}",
+            where=where,
+            mend="members share one architecture, model.init_args.network",
+        )
