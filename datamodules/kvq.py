@@ -20,7 +20,7 @@ from datamodules.training_batches import TrainingBatches
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
 from datamodules.video.views.stored import StoredView
-from datamodules.video_files import find_videos
+from datamodules.video_files import name_videos
 from records.errors import UserError
 from records.labels import Label
 from records.pairs import Pair
@@ -59,7 +59,8 @@ class KVQDataModule(L.LightningDataModule):
         unreadable_share: Share of a split that may be unreadable, 0..1; one file always may, and prediction goes on
             as long as any can be read.
         predict_split: Split that is predicted; ``all`` for every clip that the label files name.
-        predict_paths: Predict these videos and folders instead.
+        predict_paths: Predict these videos and folders instead, and what is listed in these .txt and .csv files. An id
+            is the path relative to the root, else to the folder or to the folder of the list.
         reader: Decoder.
         num_workers: Decoding processes for each loader; the samples do not depend on it.
         seed: Seed of order and augmentation; null takes ``seed_everything``.
@@ -133,6 +134,10 @@ class KVQDataModule(L.LightningDataModule):
         """
         self._left_out = ids
 
+    def unreadable(self, split: str) -> set[str]:
+        """Ids of a split that could not be read since ``setup``, on any rank; also listed in ``quarantine.csv``."""
+        return self._quarantine.ids(split)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the label files and look whether the stage has clips to work on.
 
@@ -165,6 +170,11 @@ class KVQDataModule(L.LightningDataModule):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Promised shape of each view, without the batch axis."""
         return {name: tuple(view.shape) for name, view in self.views.items()}
+
+    @property
+    def train_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Promised shape of each view that only training reads, without the batch axis."""
+        return {name: tuple(view.shape) for name, view in self.train_views.items()}
 
     @property
     def transductive(self) -> bool:
@@ -278,13 +288,7 @@ class KVQDataModule(L.LightningDataModule):
     def _clips(self, split: str) -> list[Clip]:
         if split != "predict" or not self.predict_paths:
             return [Clip(row.id, self.root / row.id, row.content, row.score) for row in self.labels(split)]
-        root = self.root.resolve()
-        clips = []
-        for path in find_videos(self.predict_paths):
-            full = path.resolve()
-            id = (full.relative_to(root) if full.is_relative_to(root) else path).as_posix()
-            clips.append(Clip(id, path, id))
-        return clips
+        return [Clip(id, path, id) for id, path in name_videos(self.predict_paths, self.root).items()]
 
     def _progress(self) -> tuple[int, int] | None:
         """Epoch and the batches of it that are done, from the fit in progress; None outside of one."""

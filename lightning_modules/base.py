@@ -92,9 +92,13 @@ class BaseTask(L.LightningModule):
     def prepare_network(self) -> None:
         """Load pretrained weights and whatever else a fresh network needs from the data."""
 
+    def trained_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """Name and parameter of all that the optimiser may change."""
+        return self.network.named_parameters()
+
     def configure_optimizers(self) -> Any:
         """One optimiser over the trainable parameters; norms and biases without weight decay."""
-        optimizer = self.optimizer(parameter_groups(self.network.named_parameters(), self._rate(), self.head_lr))
+        optimizer = self.optimizer(parameter_groups(self.trained_parameters(), self._rate(), self.head_lr))
         if self.schedule is None:
             return optimizer
         total = int(self.trainer.estimated_stepping_batches)

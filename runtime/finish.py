@@ -62,7 +62,8 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
         "seed": cli.run_folder.seed,
         "score_name": {"final": "final", "final_no_rank": "(SROCC + PLCC) / 2"}[ours.score_name],
         "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
-        "transductive": False,
+        "transductive": bool(getattr(cli.model, "transductive", False)),
+        **_origin(cli.model),
         "status": read_status(cli.run_folder.status).get("state"),
         **_course(cli),
         **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},
@@ -82,6 +83,12 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
             "interval": ours.interval(),
         }
     return figures
+
+
+def _origin(model: Any) -> dict[str, Any]:
+    """The checkpoint that the fit began with, where it began with one."""
+    began = getattr(model, "began_from", {})
+    return {"began_from": began} if began else {}
 
 
 def _course(cli: "CLI") -> dict[str, Any]:
@@ -108,6 +115,8 @@ def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[
         told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
     elif split == "predict":
         told["written"] = str(cli.run_folder.path / "predictions.parquet")
+    if values["transductive"]:
+        told["transductive"] = "validation or test clips may be among those trained on; no fair score of unseen clips"
     if values.get("gmacs"):
         told["cost"] = f"{values['gmacs']:.4g} GMACs a video, {values['params_m']:.4g} M parameters"
     quarantine = cli.run_folder.path / "quarantine.csv"
