@@ -125,6 +125,7 @@ class KVQDataModule(L.LightningDataModule):
         self._labels = self._label_set()
         self._quarantine = Quarantine(None)
         self._left_out: Container[str] = frozenset()
+        self._found: list[Clip] | None = None
 
     def leave_out(self, ids: Container[str]) -> None:
         """Predict every clip but these, which an interrupted prediction has done; ``labels`` still names them all.
@@ -146,6 +147,7 @@ class KVQDataModule(L.LightningDataModule):
         """
         self._labels = self._label_set(sealed=stage == "fit")
         self._quarantine = Quarantine(self.quarantine_path, self._rank)
+        self._found = None
         for split in _NEEDED.get(stage or "", ()):
             clips = self._clips(split)
             if not all(isinstance(view, StoredView) for view in self.views.values()):
@@ -288,7 +290,9 @@ class KVQDataModule(L.LightningDataModule):
     def _clips(self, split: str) -> list[Clip]:
         if split != "predict" or not self.predict_paths:
             return [Clip(row.id, self.root / row.id, row.content, row.score) for row in self.labels(split)]
-        return [Clip(id, path, id) for id, path in name_videos(self.predict_paths, self.root).items()]
+        if self._found is None:  # a walk over a large pool takes its time
+            self._found = [Clip(id, path, id) for id, path in name_videos(self.predict_paths, self.root).items()]
+        return self._found
 
     def _progress(self) -> tuple[int, int] | None:
         """Epoch and the batches of it that are done, from the fit in progress; None outside of one."""

@@ -51,7 +51,11 @@ class Quarantine:
                 place = f"; listed in {self.path}" if self.path else ""
                 _log.warning("%s: %s%s", id, reason, place)
             self.write()
-        return sum(row["split"] == split and row["time"] >= self.since for row in self._rows().values())
+        return len(self.ids(split))
+
+    def ids(self, split: str) -> set[str]:
+        """Ids of a split that could not be read since this object was made, whichever process met them."""
+        return {id for id, row in self._rows().items() if row["split"] == split and row["time"] >= self.since}
 
     def write(self) -> int:
         """Rewrite the table from what all processes noted; return how many rows it has."""

@@ -1,34 +1,89 @@
 """Finding video files by name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from records.errors import UserError
+from records.labels import read_csv_rows
 
 SUFFIXES = frozenset(".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
+# Files that name videos, one a row, in their first column.
+LISTS = frozenset((".txt", ".csv"))
+_HEADERS = frozenset(("filename", "name", "id", "path"))
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
-    """Every video among files and below folders, in a fixed order, each once.
+    """Every video among files, in folders and in lists, in a fixed order, each once.
 
-    A file is taken whatever its name; in a folder, names with a video suffix are taken and hidden ones are left out.
+    A file is taken whatever its name, but .txt and .csv files are lists: the first column names videos relative to
+    the list's folder. In a folder, names with a video suffix are taken and hidden ones are left out.
 
     Raises:
         UserError: A path does not exist, or nothing is found.
     """
-    found: dict[Path, None] = {}
-    given = [Path(path) for path in paths]
-    for path in given:
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            for file in inside:
-                if not any(part.startswith(".") for part in file.relative_to(path).parts):
-                    found[file] = None
-        elif path.exists():
-            found[path] = None
+    return list(_found(paths))
+
+
+def name_videos(paths: Iterable[str | Path], root: Path) -> dict[str, Path]:
+    """Id to file of every video that :func:`find_videos` finds.
+
+    Args:
+        paths: Files, folders and lists.
+        root: Data root; the id of a file below it is relative to it, of another to the folder or list it was found by,
+            and of another that is given itself, as it is given.
+
+    Raises:
+        UserError: A path does not exist, nothing is found, or two files have one id.
+    """
+    top = root.resolve()
+    ids: dict[str, Path] = {}
+    for file, folder in _found(paths).items():
+        full = file.resolve()
+        if full.is_relative_to(top):
+            id = full.relative_to(top).as_posix()
         else:
-            raise UserError("no such file or folder", where=str(path), mend="mend the path")
+            id = (file.relative_to(folder) if folder and file.is_relative_to(folder) else file).as_posix()
+        if ids.setdefault(id, file) != file:
+            if ids[id].resolve() == full:
+                continue  # one file by two ways
+            mend = "label the folders one by one"
+            raise UserError(
+                f"{ids[id]} and {file} are both named {id!r}", where="data.init_args.predict_paths", mend=mend
+            )
+    return ids
+
+
+def _found(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
+    """Every video, with the folder by which it was found first."""
+    given, found = [Path(path) for path in paths], dict[Path, Path | None]()
+    for path in given:
+        for file, folder in _below(path):
+            found.setdefault(file, folder)
     if not found:
         where = ", ".join(map(str, given))
         raise UserError("no video found", where=where, mend="give video files, or a folder that holds some")
-    return list(found)
+    return found
+
+
+def _below(path: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Videos that a path stands for, each with the folder that its name is relative to; None for the path itself."""
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        for file in inside:
+            if not any(part.startswith(".") for part in file.relative_to(path).parts):
+                yield file, path
+    elif not path.exists():
+        raise UserError("no such file or folder", where=str(path), mend="mend the path")
+    elif path.suffix.lower() in LISTS:
+        rows = read_csv_rows(path)
+        if rows and rows[0][1][0].lower() in _HEADERS:
+            rows = rows[1:]
+        for line, cells in rows:
+            file = path.parent / cells[0]
+            if not file.is_file():
+                raise UserError(
+                    f"row {line} names {cells[0]!r}, which is not there", where=str(path), mend="mend the list"
+                )
+            yield file, path.parent
+    else:
+        yield path, None

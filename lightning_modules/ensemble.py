@@ -4,18 +4,16 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.trained_network import put_network, read_checkpoint
 from records.errors import UserError
 
 # Key of a member's scale in its checkpoint.
 KEY = "training_scores"
-# Names of parameters told when a member does not fit.
-SHOWN = 4
+WHERE = "model.init_args.members"
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ def load_ensemble(paths: Sequence[str], network: nn.Module) -> Ensemble:
     """
     networks, scales = [], []
     for number, path in enumerate(paths):
-        where = f"model.init_args.members {path}"
-        checkpoint = _load(path, where)
+        checkpoint = read_checkpoint(path, WHERE)
+        where = f"{WHERE} {path}"
         try:
             scales.append(MemberScale(**checkpoint[KEY]))
         except (KeyError, TypeError):
@@ -94,44 +92,6 @@ def load_ensemble(paths: Sequence[str], network: nn.Module) -> Ensemble:
             ) from None
         if not scales[-1].sd > 0:
             raise UserError("gave one score to its whole training set", where=where, mend="leave it out")
-        prefix = "network."
-        state = {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(prefix)
-        }
-        member = network if number == 0 else copy.deepcopy(network)
-        _refuse_another(state, member.state_dict(), where)
-        member.load_state_dict(state)
-        networks.append(member)
+        networks.append(network if number == 0 else copy.deepcopy(network))
+        put_network(checkpoint, networks[-1], where)
     return Ensemble(networks, scales)
-
-
-def _load(path: str, where: str) -> dict[str, Any]:
-    if not Path(path).is_file():
-        raise UserError("no such checkpoint", where=where, mend="give best.ckpt of each run")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["state_dict"]
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"not a loadable checkpoint ({reason})", where=where, mend="give another file") from None
-    return checkpoint
-
-
-def _refuse_another(found: dict[str, Tensor], wanted: dict[str, Tensor], where: str) -> None:
-    both = wanted.keys() & found.keys()
-    faults = [f"{name} is not there" for name in wanted if name not in found]
-    faults += [f"{name} is not known" for name in found if name not in wanted]
-    faults += [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in both and found[name].shape != wanted[name].shape
-    ]
-    if faults:
-        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise UserError(
-            f"holds another network: {', '.join(faults[:SHOWN])}{more}",
-            where=where,
-            mend="members share one architecture, model.init_args.network",
-        )

@@ -1,0 +1,86 @@
+"""Which pseudo-labels are not worth learning from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from records.hashing import seed_of
+
+
+class LabelFilters:
+    """Filters on the labels of a pool, one after the other in the order of the arguments.
+
+    Args:
+        copies: Of clips that look alike, keep the first.
+        spread_percentile: Drop labels that the teacher's members agree on less than on this share of the others,
+            0..100; null keeps them. Passed over with one member, whose spread is unknown.
+        max_share: Most labels in one of ``bins`` equal ranges of score, as a share of all that come this far, 0..1;
+            which ones stay is drawn by id. Null keeps them.
+        bins: Ranges between the lowest and the highest score.
+    """
+
+    def __init__(
+        self,
+        copies: bool = True,
+        spread_percentile: float | None = 95.0,
+        max_share: float | None = 0.25,
+        bins: int = 10,
+    ) -> None:
+        if spread_percentile is not None and not 0 < spread_percentile <= 100:
+            raise ValueError(f"spread_percentile must be above 0 and at most 100, not {spread_percentile}")
+        if max_share is not None and not 0 < max_share <= 1:
+            raise ValueError(f"max_share must be above 0 and at most 1, not {max_share}")
+        if bins < 1:
+            raise ValueError(f"bins must be at least 1, not {bins}")
+        self.copies, self.spread_percentile, self.max_share, self.bins = copies, spread_percentile, max_share, bins
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return dict(vars(self))
+
+    def apply(
+        self, ids: Sequence[str], scores: np.ndarray, spreads: np.ndarray, copies: Mapping[str, str]
+    ) -> dict[str, np.ndarray]:
+        """Which labels to drop.
+
+        Args:
+            ids: n ids.
+            scores: (n,) float; those that are not finite are dropped.
+            spreads: (n,) float, nan where unknown.
+            copies: Id of a clip to the id of an earlier one that it looks like.
+
+        Returns:
+            Reason to the places (k,) it drops; a place stands at one reason only.
+        """
+        left = np.isfinite(scores)
+        dropped = {"not finite": np.flatnonzero(~left)}
+
+        def drop(reason: str, places: np.ndarray) -> None:
+            dropped[reason] = places
+            left[places] = False
+
+        if self.copies:
+            alike = np.fromiter((id in copies for id in ids), bool, len(ids))
+            drop("copy", np.flatnonzero(left & alike))
+        known = left & np.isfinite(spreads)
+        if self.spread_percentile is not None and known.any():
+            limit = np.percentile(spreads[known], self.spread_percentile)
+            drop("spread", np.flatnonzero(known & (spreads > limit)))
+        if self.max_share is not None and left.any():
+            drop("balance", self._crowded(ids, scores, np.flatnonzero(left)))
+        return dropped
+
+    def _crowded(self, ids: Sequence[str], scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Places beyond the most that one range of score may hold."""
+        some = scores[places]
+        edges = np.linspace(some.min(), some.max(), self.bins + 1)[1:-1]
+        ranges = np.digitize(some, edges)
+        most = max(1, int((self.max_share or 1.0) * len(places)))
+        beyond = []
+        for number in range(self.bins):
+            inside = places[ranges == number]
+            if len(inside) > most:
+                draws = np.fromiter((seed_of("balance", ids[place]) for place in inside), np.int64, len(inside))
+                beyond.append(inside[np.argsort(draws, kind="stable")[most:]])
+        return np.sort(np.concatenate(beyond)) if beyond else places[:0]
