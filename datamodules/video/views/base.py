@@ -8,6 +8,7 @@ from datamodules.video.draw import Draw
 from datamodules.video.parameters import Parameterised
 from datamodules.video.picture import Picture
 from datamodules.video.timeline import Timeline
+from records.hashing import value_hash
 
 
 class View(Parameterised, ABC):
@@ -60,3 +61,13 @@ class View(Parameterised, ABC):
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Promised shape of the finished tensor, without the batch axis; the same for every video."""
+
+    @property
+    def sampler_hash(self) -> str:
+        """Hash of the sampler of the frames that the view's parts stand for; empty where a view has none.
+
+        Clips that begin at key frames stand for these, so that they can be laid beside views of the key frames alone.
+        """
+        sampler = getattr(self, "sampler", None)
+        keys = getattr(sampler, "keys", sampler)
+        return value_hash(keys.signature()) if isinstance(keys, Parameterised) else ""

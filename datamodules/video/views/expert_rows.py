@@ -12,11 +12,10 @@ from datamodules.video.unreadable import UnreadableVideo
 from datamodules.video.views.stored import StoredView
 from records.errors import UserError
 from records.feature_bank import FeatureBank, MissingRow
-from records.hashing import value_hash
 
 
 class ExpertRows(StoredView):
-    """Rows of several experts: float32 (tokens, sum of widths), experts in the order given.
+    """Rows of several experts: float32 (tokens, sum of widths), experts in the order of their names.
 
     The banks are opened when the first row is read, so shapes are known without them.
 
@@ -40,7 +39,8 @@ class ExpertRows(StoredView):
             raise ValueError(
                 f"tokens is {tokens} and sampler chooses {sampler.count} frames; give both the same number"
             )
-        self.root, self.experts, self.tokens, self.sampler = root, experts, tokens, sampler
+        self.root, self.experts = root, dict(sorted(experts.items()))
+        self.tokens, self.sampler = tokens, sampler
         self._banks: dict[str, FeatureBank] = {}
 
     @property
@@ -99,7 +99,7 @@ class ExpertRows(StoredView):
 
     def _check_frames(self, banks: dict[str, FeatureBank]) -> None:
         frames = {name: bank.header.sampler_hash for name, bank in banks.items() if bank.header.tokens > 1}
-        wanted = value_hash(self.sampler.signature()) if self.sampler else next(iter(frames.values()), "")
+        wanted = self.sampler_hash if self.sampler else next(iter(frames.values()), "")
         wrong = [name for name, hash in frames.items() if hash != wanted]
         if wrong:
             used = repr(self.sampler) if self.sampler else f"those of {next(iter(frames))}"
