@@ -17,8 +17,10 @@ from datamodules.order import EvaluationOrder
 from datamodules.pool import Pool
 from datamodules.quarantine import Quarantine
 from datamodules.training_batches import TrainingBatches
+from datamodules.video.draw import Draw
 from datamodules.video.reader import BackendName, VideoReader
 from datamodules.video.views.base import View
+from datamodules.video.views.slices import DensitySlices
 from datamodules.video.views.stored import StoredView
 from datamodules.video_files import name_videos
 from records.errors import UserError
@@ -223,6 +225,22 @@ class KVQDataModule(L.LightningDataModule):
         with VideoReader(self.root / id, self.reader) as reader:
             middle = reader.timeline.nearest(reader.timeline.duration / 2)
             return next(iter(reader.pictures([middle]))).rgb()
+
+    def overlay(self, view: str, id: str) -> tuple[np.ndarray, float]:
+        """Picture of the tiles that a view of slices cuts from a clip, and the share of tiles that reach its threshold.
+
+        Returns:
+            uint8 RGB (height, width, 3), and 0..1.
+
+        Raises:
+            UnreadableVideo: The clip has no frame to give.
+        """
+        slices = self.views[view]
+        if not isinstance(slices, DensitySlices):
+            raise UserError(f"{type(slices).__name__} cuts no slices", where=f"{KEYS}.views.{view}")
+        with VideoReader(self.root / id, self.reader) as reader:
+            picture, slicing = slices.overlay(reader, Draw(id=id))
+            return picture, slicing.kept_share
 
     def label_stats(self) -> tuple[float, float]:
         """Mean and population standard deviation of the training scores, in label units; of a pool used alone."""
