@@ -158,6 +158,8 @@ class KVQDataModule(L.LightningDataModule):
             if split == "train":
                 held_out = [Clip(row.id, self.root / row.id, row.content) for row in self._labels.held_out()]
                 self._batches.check(clips, held_out, self.root, self._world, self.on_unreadable)
+                for source, _ in self._batches.sources(clips):
+                    check_stored(split, source, self._views(train=True), self.unreadable_share)
             else:
                 check_evaluation(split, clips, self._world)
 
@@ -184,6 +186,12 @@ class KVQDataModule(L.LightningDataModule):
     def transductive(self) -> bool:
         """Whether clips of validation or test may be among those trained on."""
         return self.pool is not None and self.pool.transductive
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """Experts among the views whose features come from random weights."""
+        stored = [view for view in self.views.values() if isinstance(view, StoredView)]
+        return sorted({name for view in stored for name in view.stand_ins})
 
     @property
     def split_hash(self) -> str:
@@ -284,7 +292,7 @@ class KVQDataModule(L.LightningDataModule):
         share = 1.0 if split == "predict" else self.unreadable_share
         dataset = VideoQualityDataset(
             clips,
-            {**self.views, **self.train_views} if train else self.views,
+            self._views(train),
             self._quarantine,
             split=split,
             train=train,
@@ -311,6 +319,9 @@ class KVQDataModule(L.LightningDataModule):
         if self._found is None:  # a walk over a large pool takes its time
             self._found = [Clip(id, path, id) for id, path in name_videos(self.predict_paths, self.root).items()]
         return self._found
+
+    def _views(self, train: bool) -> dict[str, View]:
+        return {**self.views, **self.train_views} if train else self.views
 
     def _progress(self) -> tuple[int, int] | None:
         """Epoch and the batches of it that are done, from the fit in progress; None outside of one."""
