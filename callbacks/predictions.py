@@ -20,7 +20,8 @@ PARTS = "predict-part-*.jsonl"
 class PredictionTable(L.Callback):
     """Keep ``predictions.parquet`` of the run folder: for each split the rows of its newest, in a fit its best, scores.
 
-    ``predict`` puts every batch on disk at once, a file a rank, and merges the files when all ranks are done.
+    ``predict`` puts every batch on disk at once, a file a rank, and merges the files when all ranks are done; it leaves
+    the table alone where a callback that ``replaces_predictions`` is at work.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,8 @@ class PredictionTable(L.Callback):
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Clear away what a killed prediction left."""
+        if _replaced(trainer):
+            return
         if trainer.is_global_zero:
             for path in _folder(trainer).glob(PARTS):
                 path.unlink()
@@ -66,11 +69,15 @@ class PredictionTable(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Put the rows of one batch on disk."""
+        if _replaced(trainer):
+            return
         part = _folder(trainer) / PARTS.replace("*", str(trainer.global_rank))
         append_line(part, [[id, float(score)] for id, score, *_ in outputs])
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Merge the rows of all ranks in the order of their ids."""
+        if _replaced(trainer):
+            return
         trainer.strategy.barrier("predictions written")
         if not trainer.is_global_zero:
             return
@@ -84,6 +91,10 @@ class PredictionTable(L.Callback):
         _write(trainer, rows, "predict")
         for part in parts:
             part.unlink()
+
+
+def _replaced(trainer: L.Trainer) -> bool:
+    return any(getattr(callback, "replaces_predictions", False) for callback in trainer.callbacks)  # type: ignore[attr-defined]
 
 
 def _folder(trainer: L.Trainer) -> Path:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from records.feature_bank import stand_in_note
 from records.files import read_json
 from records.provenance import environment
 from runtime.end_screen import Ending, show, with_change, with_interval
@@ -33,6 +34,8 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
     data.setup({"fit": "validate"}.get(command, command))
     ours = judged(folder, split, data.pairs(split) if split != "predict" else [])
     values = _figures(cli, ours, split, seconds)
+    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
+        values |= getattr(callback, "figures", {})
     update_summary(folder, values)
     ending = Ending(folder, f"{command} finished", _told(cli, ours, values, split), _worst(ours, data), _next(cli))
     show(ending)
@@ -64,6 +67,7 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
         "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
         "transductive": bool(getattr(cli.model, "transductive", False)),
         **_origin(cli.model),
+        "stand_ins": cli.trainer.datamodule.stand_ins,  # type: ignore[attr-defined]
         "status": read_status(cli.run_folder.status).get("state"),
         **_course(cli),
         **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},
@@ -113,12 +117,16 @@ def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[
             told["change"] = with_change(compare(ours, cli.run_folder.root / baseline, split), baseline)
     elif split == "test":
         told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
-    elif split == "predict":
+    elif split == "predict" and (cli.run_folder.path / "predictions.parquet").is_file():
         told["written"] = str(cli.run_folder.path / "predictions.parquet")
     if values["transductive"]:
         told["transductive"] = "validation or test clips may be among those trained on; no fair score of unseen clips"
+    if values["stand_ins"]:
+        told["stand-in"] = stand_in_note(values["stand_ins"])
     if values.get("gmacs"):
         told["cost"] = f"{values['gmacs']:.4g} GMACs a video, {values['params_m']:.4g} M parameters"
+    for part in (cli.model, *cli.trainer.callbacks):  # type: ignore[attr-defined]
+        told |= getattr(part, "told", {})
     quarantine = cli.run_folder.path / "quarantine.csv"
     if quarantine.is_file():
         count = max(0, len(quarantine.read_text(encoding="utf-8").splitlines()) - 1)

@@ -1,0 +1,166 @@
+"""Label a pool with a teacher: nothing done is lost to a kill, and what may not be learnt from is left out."""
+
+import csv
+import math
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+
+from callbacks.label_filters import LabelFilters
+from callbacks.run_facts import RunFacts
+from records.errors import CheckFailed, UserError
+from records.files import atomic_path
+from records.hashing import file_hash, value_hash
+from records.label_parts import LabelledIds, LabelPart
+from records.provenance import environment
+from records.pseudo_labels import write_pseudo_labels
+
+
+class PseudoLabelWriter(L.Callback):
+    """Write the scores of ``predict`` as pseudo-labels, in place of the run's prediction table.
+
+    Every rank puts each batch on disk at once, in a folder of parts beside the table. The same command goes on where
+    it was stopped, whatever stopped it, and labels only what is missing. When all ranks are done, rank zero leaves
+    out clips that are, or look like, clips that results are measured on, filters the others, and writes the table in
+    the order of the pool. The parts stay: the same command with other filters makes the table anew without a forward.
+
+    Args:
+        out: Table to write, Parquet; null for ``pseudo_labels.parquet`` in the run folder. On several machines it must
+            be on a disk that all of them see.
+        filters: Which labels are not worth learning from.
+        allow_transductive: Label clips that are, or look like, validation or test clips too. The table then says that
+            it is transductive, and so does every run that learns from it.
+    """
+
+    # The run's prediction table would hold only what the last command added.
+    replaces_predictions = True
+
+    def __init__(
+        self, out: str | None = None, filters: LabelFilters | None = None, allow_transductive: bool = False
+    ) -> None:
+        if out is not None and not out.endswith(".parquet"):
+            raise ValueError(f"out must end in .parquet, not {out!r}")
+        self.out, self.filters, self.allow_transductive = out, filters or LabelFilters(), allow_transductive
+        self.told: dict[str, str] = {}
+        self._table, self._identity = Path(), dict[str, Any]()
+        self._part: LabelPart | None = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Find out what was labelled before by the same teacher; that is not labelled again."""
+        if stage != "predict":
+            return
+        self._table = Path(self.out or Path(trainer.default_root_dir) / "pseudo_labels.parquet")
+        self._identity = _identity(trainer, pl_module)
+        trainer.datamodule.leave_out(LabelledIds(self._parts, self._identity))  # type: ignore[attr-defined]
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin this rank's part."""
+        self._part = LabelPart(self._parts, trainer.global_rank, self._identity)
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Sequence[tuple[Any, ...]],
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Put the labels of one batch on disk: rows (id, score) or (id, score, spread)."""
+        assert self._part is not None
+        self._part.add([(row[0], float(row[1]), float(row[2]) if len(row) > 2 else math.nan) for row in outputs])
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Merge the parts of all ranks into the table."""
+        assert self._part is not None
+        self._part.close()
+        trainer.strategy.barrier("labels written")
+        if trainer.is_global_zero:
+            self._merge(trainer.datamodule)  # type: ignore[attr-defined]
+
+    @property
+    def _parts(self) -> Path:
+        return self._table.with_suffix(".parts")
+
+    def _merge(self, data: Any) -> None:
+        rows = data.labels("predict")
+        ids, contents = [row.id for row in rows], [row.content for row in rows]
+        known, scores, spreads = LabelledIds(self._parts, self._identity).find(ids)
+        unreadable = data.unreadable("predict")
+        missing = [ids[place] for place in np.flatnonzero(~known) if ids[place] not in unreadable]
+        if missing:
+            raise CheckFailed(
+                f"{len(missing)} of {len(ids)} clips have no label, for example {missing[0]}",
+                where=str(self._parts),
+                mend="give the same command again",
+            )
+        leaks = data.leaks()
+        leaked = {leak.id for leak in leaks}
+        leaking = np.fromiter((id in leaked for id in ids), bool, len(ids))
+        kept = known if self.allow_transductive else known & ~leaking
+        copies = {later: first for first, later in data.copies()} if self.filters.copies else {}
+        places = np.flatnonzero(kept)
+        dropped = {
+            reason: places[some]
+            for reason, some in self.filters.apply(
+                [ids[place] for place in places], scores[places], spreads[places], copies
+            ).items()
+        }
+        for some in dropped.values():
+            kept[some] = False
+        counts = {
+            "pool": len(ids),
+            "unreadable": int((~known).sum()),
+            "leaks": len(leaks),
+            **{reason: len(some) for reason, some in dropped.items()},
+            "labelled": int(kept.sum()),
+        }
+        header = {
+            **self._identity,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "transductive": bool((kept & leaking).any()),
+            "filters": self.filters.settings(),
+            "counts": counts,
+            "environment": environment(),
+        }
+        drops = ((ids[place], reason) for reason, some in dropped.items() for place in some)
+        _write_rows(self._table.with_suffix(".filtered.csv"), ("id", "reason"), drops)
+        found = ((leak.id, leak.guarded_id, leak.reason) for leak in leaks)
+        _write_rows(self._table.with_suffix(".leaks.csv"), ("id", "guarded_id", "reason"), found)
+        write_pseudo_labels(self._table, ids, scores, spreads, contents, header, kept)
+        self.told = self._tell(counts, header["transductive"])
+
+    def _tell(self, counts: dict[str, int], transductive: bool) -> dict[str, str]:
+        told = {"written": str(self._table), "labelled": f"{counts['labelled']} of {counts['pool']} clips"}
+        dropped = {name: count for name, count in counts.items() if name not in ("pool", "labelled", "leaks") and count}
+        if dropped:
+            told["left out"] = ", ".join(f"{count} {name}" for name, count in dropped.items())
+        if counts["leaks"]:
+            listed = self._table.with_suffix(".leaks.csv")
+            told["leaks"] = f"{counts['leaks']} clips are or look like validation or test clips, listed in {listed}"
+        if transductive:
+            told["transductive"] = "they were labelled all the same, and the table says so"
+        return told
+
+
+def _identity(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+    """Who labels: hashes of the teacher's checkpoints, and of the network and views that they are used with."""
+    checkpoint: Any = getattr(pl_module, "checkpoint", None)
+    paths = list(getattr(pl_module, "members", ())) or [checkpoint]
+    if paths == [None]:
+        raise UserError("labels need a trained teacher", where="--ckpt_path", mend="give a checkpoint, or members")
+    facts = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
+    model, data = (({**facts[0]}.get(name) or {}).get("init_args", {}) if facts else {} for name in ("model", "data"))
+    config = [model.get("network"), data.get("views"), data.get("reader")]
+    return {"teacher": sorted(file_hash(path) for path in paths), "config": value_hash(config)}
+
+
+def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
