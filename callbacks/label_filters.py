@@ -1,13 +1,14 @@
 """Which pseudo-labels are not worth learning from."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from records.hashing import seed_of
 
 
+@dataclass
 class LabelFilters:
     """Filters on the labels of a pool, one after the other in the order of the arguments.
 
@@ -20,24 +21,18 @@ class LabelFilters:
         bins: Ranges between the lowest and the highest score.
     """
 
-    def __init__(
-        self,
-        copies: bool = True,
-        spread_percentile: float | None = 95.0,
-        max_share: float | None = 0.25,
-        bins: int = 10,
-    ) -> None:
-        if spread_percentile is not None and not 0 < spread_percentile <= 100:
-            raise ValueError(f"spread_percentile must be above 0 and at most 100, not {spread_percentile}")
-        if max_share is not None and not 0 < max_share <= 1:
-            raise ValueError(f"max_share must be above 0 and at most 1, not {max_share}")
-        if bins < 1:
-            raise ValueError(f"bins must be at least 1, not {bins}")
-        self.copies, self.spread_percentile, self.max_share, self.bins = copies, spread_percentile, max_share, bins
+    copies: bool = True
+    spread_percentile: float | None = 95.0
+    max_share: float | None = 0.25
+    bins: int = 10
 
-    def settings(self) -> dict[str, Any]:
-        """The arguments, as plain values."""
-        return dict(vars(self))
+    def __post_init__(self) -> None:
+        if self.spread_percentile is not None and not 0 < self.spread_percentile <= 100:
+            raise ValueError(f"spread_percentile must be above 0 and at most 100, not {self.spread_percentile}")
+        if self.max_share is not None and not 0 < self.max_share <= 1:
+            raise ValueError(f"max_share must be above 0 and at most 1, not {self.max_share}")
+        if self.bins < 1:
+            raise ValueError(f"bins must be at least 1, not {self.bins}")
 
     def apply(
         self, ids: Sequence[str], scores: np.ndarray, spreads: np.ndarray, copies: Mapping[str, str]

@@ -4,6 +4,7 @@ import csv
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ class PseudoLabelWriter(L.Callback):
         filters: Which labels are not worth learning from.
         allow_transductive: Label clips that are, or look like, validation or test clips too. The table then says that
             it is transductive, and so does every run that learns from it.
+
+    Attributes:
+        told: What the end screen says of the table.
+        figures: What the summary says of it.
     """
 
     # The run's prediction table would hold only what the last command added.
@@ -46,6 +51,7 @@ class PseudoLabelWriter(L.Callback):
             raise ValueError(f"out must end in .parquet, not {out!r}")
         self.out, self.filters, self.allow_transductive = out, filters or LabelFilters(), allow_transductive
         self.told: dict[str, str] = {}
+        self.figures: dict[str, Any] = {}
         self._table, self._identity = Path(), dict[str, Any]()
         self._part: LabelPart | None = None
 
@@ -123,7 +129,7 @@ class PseudoLabelWriter(L.Callback):
             **self._identity,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "transductive": bool((kept & leaking).any()),
-            "filters": self.filters.settings(),
+            "filters": asdict(self.filters),
             "counts": counts,
             "environment": environment(),
         }
@@ -133,6 +139,8 @@ class PseudoLabelWriter(L.Callback):
         _write_rows(self._table.with_suffix(".leaks.csv"), ("id", "guarded_id", "reason"), found)
         write_pseudo_labels(self._table, ids, scores, spreads, contents, header, kept)
         self.told = self._tell(counts, header["transductive"])
+        shown = {"file": str(self._table), "transductive": header["transductive"], **counts}
+        self.figures = {"pseudo_labels": shown}
 
     def _tell(self, counts: dict[str, int], transductive: bool) -> dict[str, str]:
         told = {"written": str(self._table), "labelled": f"{counts['labelled']} of {counts['pool']} clips"}
@@ -148,7 +156,7 @@ class PseudoLabelWriter(L.Callback):
 
 
 def _identity(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-    """Who labels: hashes of the teacher's checkpoints, and of the network and views that they are used with."""
+    """Who labels: hashes of the teacher's checkpoints, of the network and views they are used with, and stand-ins."""
     checkpoint: Any = getattr(pl_module, "checkpoint", None)
     paths = list(getattr(pl_module, "members", ())) or [checkpoint]
     if paths == [None]:
@@ -156,7 +164,11 @@ def _identity(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any
     facts = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
     model, data = (({**facts[0]}.get(name) or {}).get("init_args", {}) if facts else {} for name in ("model", "data"))
     config = [model.get("network"), data.get("views"), data.get("reader")]
-    return {"teacher": sorted(file_hash(path) for path in paths), "config": value_hash(config)}
+    return {
+        "teacher": sorted(file_hash(path) for path in paths),
+        "config": value_hash(config),
+        "stand_ins": list(getattr(trainer.datamodule, "stand_ins", ())),  # type: ignore[attr-defined]
+    }
 
 
 def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
