@@ -1,7 +1,7 @@
 """Writing rows into a feature bank, so that a kill at any moment tears none."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -30,12 +30,12 @@ class BankWriter:
         self._rows: BinaryIO = open(bank.folder / bank.header.rows_name, "r+b", buffering=0)
         self._done: BinaryIO = open(done, "r+b", buffering=0)
 
-    def write(self, ids: Sequence[str], rows: np.ndarray) -> None:
+    def write(self, ids: Sequence[str], rows: Iterable[np.ndarray]) -> None:
         """Put rows on disk, and only then count them as done.
 
         Args:
             ids: Their ids, all known to the bank.
-            rows: float (ids, tokens, width).
+            rows: Float array (tokens, width) of each.
 
         Raises:
             UserError: A row has another shape, or holds a value that float16 cannot; nothing is written then.

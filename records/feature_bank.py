@@ -214,7 +214,7 @@ class FeatureBank:
 
 def stand_in_note(experts: Iterable[str]) -> str:
     """What every report says of features that only have the right shape."""
-    return f"STAND-IN: features of {', '.join(experts)} come from random weights, not from the expert"
+    return f"features of {', '.join(experts)} come from random weights, not from the expert"
 
 
 def _text(value: Any) -> str:

@@ -16,9 +16,11 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
+from callbacks.expert_features import ExpertFeatureWriter
 from callbacks.gflops_budget import GFLOPsBudget
 from callbacks.predictions import PredictionTable
 from callbacks.run_facts import RunFacts
+from lightning_modules.vqa_expert import VQAExpert
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
@@ -130,11 +132,12 @@ class CLI(LightningCLI):
         Args:
             changes: Trainer arguments that replace those of the configuration.
         """
+        self._refuse_command()
         given = {**self._get(self.config_init, "trainer", default={})}
         page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
         self.status = StatusFile(self.run_folder.status, page)
         own: list[L.Callback] = [AgreedSigterm(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
-        own.append(PredictionTable())
+        own.append(ExpertFeatureWriter() if isinstance(self.model, VQAExpert) else PredictionTable())
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:
             own.append(RichProgressBar(refresh_rate=20))
@@ -150,6 +153,12 @@ class CLI(LightningCLI):
             "enable_checkpointing": self.subcommand == "fit",
         }
         return self._instantiate_trainer(given | changes, own)
+
+    def _refuse_command(self) -> None:
+        commands = getattr(self.model, "commands", (self.subcommand,))
+        if self.subcommand not in commands:
+            what = f"{type(self.model).__name__} has nothing to {self.subcommand}"
+            raise UserError(what, where="command line", mend=f"use `python train.py {commands[0]}`")
 
     def _loggers(self, given: Any) -> list[Any]:
         if self.subcommand != "fit" or self.options.dry_run:

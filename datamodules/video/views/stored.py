@@ -29,6 +29,11 @@ class StoredView(View):
             UserError: The store is not what this view expects, or knows nothing of the video; names it.
         """
 
+    @property
+    def stand_ins(self) -> list[str]:
+        """Names of what is stored that only has the right shape, and means nothing."""
+        return []
+
     @abstractmethod
     def missing(self, ids: Iterable[str]) -> list[str]:
         """Those of ``ids`` that the store has nothing of."""
