@@ -91,8 +91,9 @@ def fragment_distance(
     """
     counts = [-(-length // step) for length, step in zip(size, window, strict=True)]
     rows, columns = (
-        (torch.arange(count * step, device=device) * cells // (count * step)).roll(-by).view(count, step)
-        for count, step, by, cells in zip(counts[1:], window[1:], shift[1:], grid, strict=True)
+        # What pads the last window counts to the last fragment.
+        (torch.arange(count * step, device=device) * cells // length).clamp(max=cells - 1).roll(-by).view(count, step)
+        for length, count, step, by, cells in zip(size[1:], counts[1:], window[1:], shift[1:], grid, strict=True)
     )
     down = (rows[:, :, None] - rows[:, None, :]).abs()  # (windows, tokens, tokens) of one axis
     right = (columns[:, :, None] - columns[:, None, :]).abs()
