@@ -1,6 +1,5 @@
 """LIQE: prompts, logits, weights by the published names, what is cached and what is not."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,11 @@ import torch
 from metrics.macs import count_macs
 from models.vqa import liqe
 from models.vqa.liqe import LIQE, PROMPTS
+from tests.models.vqa import published_lists
 
 pytest.importorskip("open_clip")
 torch.set_num_threads(1)
-PUBLISHED = json.loads((Path(__file__).parent / "published" / "liqe.json").read_text())["tensors"]
+LIST = published_lists.read("liqe")
 SMALL = {"embed": 32, "image_width": 64, "image_layers": 1, "text_width": 64, "text_layers": 1}
 
 
@@ -84,7 +84,25 @@ def test_texts_are_made_once_and_again_for_other_weights(branch: LIQE, monkeypat
 
 def test_the_published_tensors_are_the_state() -> None:
     state = {name: list(value.shape) for name, value in full().clip.state_dict().items()}
-    assert state == PUBLISHED
+    assert state == LIST["tensors"]
+
+
+def test_it_computes_what_the_published_code_does(tmp_path: Path) -> None:
+    embed, _, image_layers, image_width, _, _, _, text_width, _, text_layers = LIST["probe"]["arguments"]
+    branch = LIQE(
+        weights=str(tmp_path / "LIQE.pt"),
+        embed=embed,
+        image_width=image_width,
+        image_layers=image_layers,
+        text_width=text_width,
+        text_layers=text_layers,
+    ).eval()
+    shapes = {name: list(value.shape) for name, value in branch.clip.state_dict().items()}
+    torch.save(published_lists.weights(shapes), tmp_path / "LIQE.pt")
+    branch.load_pretrained()
+    with torch.no_grad():
+        logits = branch(published_lists.pixels(*LIST["probe"]["pixels"]))[0, 0, ::33]
+    torch.testing.assert_close(logits, torch.tensor(LIST["probe"]["logits"]), atol=1e-5, rtol=1e-4)
 
 
 def test_half_precision_weights_load_by_name(branch: LIQE, tmp_path: Path) -> None:
