@@ -59,9 +59,9 @@ def parsed(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         UserError: A file is missing or wrong, or names no network or no views.
     """
-    from runtime.layers import layers
+    from runtime.layers import expand
 
-    files = layers(path)  # finds what is wrong with the files before torch is imported
+    words = expand(["--config", str(path)])  # finds what is wrong with the files before torch is imported
     import jsonargparse
     from lightning import LightningDataModule, LightningModule
     from omegaconf.errors import OmegaConfBaseException
@@ -77,7 +77,7 @@ def parsed(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for key in sorted(TOP - {"config", "data", "model"}):
         parser.add_argument(f"--{key}", type=Any, default=None)
     try:
-        config = parser.parse_args([word for file in files for word in ("--config", str(file))]).as_dict()
+        config = parser.parse_args(words).as_dict()
     except OmegaConfBaseException as error:
         raise UserError(" ".join(str(error).split()), where=str(path), mend="mend the ${...} there") from None
     try:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from records.errors import UserError
+from runtime.named_parts import completed, merged
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -59,10 +60,12 @@ def named_files(arguments: list[str]) -> list[Path]:
 def expand(arguments: list[str]) -> list[str]:
     """Replace every `--config FILE` by `--config` of each of its layers; a file counts once, at its first place.
 
-    A file given twice would append its `callbacks+` twice.
+    A file given twice would append its `callbacks+` twice. A layer that changes only some of the named parts below it
+    is passed on with the others filled in.
     """
     expanded: list[str] = []
     seen: set[Path] = set()
+    below: dict[str, Any] = {}
     words = iter(arguments)
     for word in words:
         if word in ("--config", "-c"):
@@ -75,7 +78,11 @@ def expand(arguments: list[str]) -> list[str]:
         for layer in layers(name):
             if layer not in seen:
                 seen.add(layer)
-                expanded += ["--config", str(layer)]
+                values = read_config(layer)
+                whole = completed(values, below)
+                below = merged(below, whole)
+                text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+                expanded += ["--config", str(layer) if whole == values else text]
     return expanded
 
 

@@ -133,7 +133,7 @@ def test_several_experiments_stand_in_one_table(small: Path, tmp_path: Path, cap
         ),
         (
             {"data": {"init_args": {"views": {"frame": SMALL["data"]["init_args"]["views"]["frames"]}}}},
-            ["'frame'", "'frames'"],
+            ["'frame'", "has no branch"],
         ),
         ({"data": {"init_args": {"views": {"frames": {"init_args": {"size": "${data.init_args.sise}"}}}}}}, ["sise"]),
         ({"base": "absent.yaml"}, ["absent.yaml"]),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from records.errors import UserError
 from runtime.entry import cheap_checks, main, short_help
@@ -92,3 +93,45 @@ def test_help_lists_commands_and_runnable_configs() -> None:
     text = short_help()
     assert "configs/exp/kvq/sharpmind_student.yaml" in text
     assert all(command in text for command in ("fit", "validate", "test", "predict"))
+
+
+PARTS = """
+data:
+  init_args:
+    views:
+      frames: {class_path: a.Frames, init_args: {size: 8, sampler: {class_path: a.Uniform, init_args: {count: 2}}}}
+      motion: {class_path: a.Motion, init_args: {length: 4}}
+"""
+
+
+def passed(tmp_path: Path, change: str) -> dict:
+    """Views of the last layer as the parser gets them."""
+    (tmp_path / "low.yaml").write_text(PARTS)
+    (tmp_path / "high.yaml").write_text(f"base: low.yaml\ndata: {{init_args: {{views: {change}}}}}\n")
+    last = expand(["--config", str(tmp_path / "high.yaml")])[-1]
+    return yaml.safe_load(last)["data"]["init_args"]["views"]
+
+
+def test_a_layer_that_changes_one_view_keeps_the_others(tmp_path: Path) -> None:
+    low = yaml.safe_load(PARTS)["data"]["init_args"]["views"]
+    views = passed(tmp_path, "{frames: {init_args: {size: 16}}}")
+    assert views == {"frames": {"init_args": {"size": 16}}, "motion": low["motion"]}
+
+
+def test_a_view_set_to_null_is_left_out_and_a_new_one_joins(tmp_path: Path) -> None:
+    views = passed(tmp_path, "{motion: null, crops: {class_path: a.Crops}}")
+    assert set(views) == {"frames", "crops"}
+
+
+def test_parts_of_three_layers_add_up_and_an_exchanged_class_leaves_nothing_behind(tmp_path: Path) -> None:
+    passed(tmp_path, "{motion: {class_path: a.Other, init_args: {span: 1}}}")
+    (tmp_path / "top.yaml").write_text(
+        "base: high.yaml\ndata: {init_args: {views: {frames: {init_args: {size: 4}}}}}\n"
+    )
+    last = yaml.safe_load(expand(["--config", str(tmp_path / "top.yaml")])[-1])
+    assert last["data"]["init_args"]["views"]["motion"] == {"class_path": "a.Other", "init_args": {"span": 1}}
+
+
+def test_a_layer_without_named_parts_is_passed_as_the_file_it_is(tree: Path) -> None:
+    words = expand(["--config", str(tree / "ablation/long.yaml")])
+    assert [Path(word).name for word in words[1::2]] == ["cpu.yaml", "student.yaml", "long.yaml"]

@@ -1,0 +1,43 @@
+"""Views, branches and loss terms of a layer: those it does not mention stay as the layers below have them."""
+
+import copy
+from typing import Any
+
+# Dicts of parts by name. The parser replaces a dict as a whole, so that a layer which changes one view would lose all
+# others without a word.
+PARTS = ("views", "branches", "terms")
+
+
+def completed(layer: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
+    """A layer with the parts that only the layers below name; a part that it sets to null is left out.
+
+    Args:
+        layer: Values of one config file.
+        below: The layers below, merged; see :func:`merged`.
+    """
+    result = dict(layer)
+    for key, value in layer.items():
+        under = below.get(key)
+        if not (isinstance(value, dict) and isinstance(under, dict)):
+            continue
+        if key in PARTS:
+            parts = {**copy.deepcopy(under), **value}
+            result[key] = {
+                name: completed(part, under.get(name, {})) if isinstance(part, dict) else part
+                for name, part in parts.items()
+                if part is not None
+            }
+        else:
+            result[key] = completed(value, under)
+    return result
+
+
+def merged(below: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Both layers as one; where a class is exchanged, nothing is left of the other one's arguments."""
+    if "class_path" in layer and below.get("class_path", layer["class_path"]) != layer["class_path"]:
+        return copy.deepcopy(layer)
+    result = dict(below)
+    for key, value in layer.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        result[key] = merged(below[key], value) if both else copy.deepcopy(value)
+    return result
