@@ -12,6 +12,7 @@ import numpy as np
 from datamodules.dataset import Clip, Collate, OnUnreadable, VideoQualityDataset
 from datamodules.label_set import LabelSet
 from datamodules.launch_checks import KEYS, check_evaluation, check_media, check_range, check_stored
+from datamodules.leak_guard import GUARDED, Item, Leak, find_copies, find_leaks
 from datamodules.loader import LateLoader, begin_worker
 from datamodules.order import EvaluationOrder
 from datamodules.pool import Pool
@@ -223,6 +224,26 @@ class KVQDataModule(L.LightningDataModule):
     def pairs(self, split: str) -> list[Pair]:
         """Rank pairs of which both files are in a split, which may be none."""
         return self._labels.pairs(split)
+
+    def leaks(self) -> list[Leak]:
+        """Clips to predict that are, or look like, clips of validation or test; one rank is enough to ask.
+
+        Fingerprints are kept in the run folder, so that asking again decodes nothing.
+        """
+        known = self._label_set()
+        guarded = {row.id: self.root / row.id for row in known.held_out() if row.split in GUARDED}
+        return find_leaks(self._to_predict(), list(guarded.items()), self._fingerprints, self.num_workers)
+
+    def copies(self) -> list[tuple[str, str]]:
+        """Pairs of clips to predict that look alike, by id, the earlier one first."""
+        return find_copies(self._to_predict(), self._fingerprints, self.num_workers)
+
+    def _to_predict(self) -> list[Item]:
+        return [(clip.id, clip.path) for clip in self._clips("predict")]
+
+    @property
+    def _fingerprints(self) -> Path | None:
+        return None if self.trainer is None else Path(self.trainer.default_root_dir) / "fingerprints.bin"
 
     def thumbnail(self, id: str) -> np.ndarray:
         """Middle frame of a clip, uint8 RGB (height, width, 3).
