@@ -13,7 +13,7 @@ class LabelFilters:
     """Filters on the labels of a pool, one after the other in the order of the arguments.
 
     Args:
-        copies: Of clips that look alike, keep the first.
+        copies: Of clips that look alike, keep the first; versions of one content are all kept.
         spread_percentile: Drop labels that the teacher's members agree on less than on this share of the others,
             0..100; null keeps them. Passed over with one member, whose spread is unknown.
         max_share: Most labels in one of ``bins`` equal ranges of score, as a share of all that come this far, 0..1;

@@ -63,10 +63,6 @@ class PseudoLabelWriter(L.Callback):
         self._identity = _identity(trainer, pl_module)
         trainer.datamodule.leave_out(LabelledIds(self._parts, self._identity))  # type: ignore[attr-defined]
 
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin this rank's part."""
-        self._part = LabelPart(self._parts, trainer.global_rank, self._identity)
-
     def on_predict_batch_end(
         self,
         trainer: L.Trainer,
@@ -77,13 +73,15 @@ class PseudoLabelWriter(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Put the labels of one batch on disk: rows (id, score) or (id, score, spread)."""
-        assert self._part is not None
-        self._part.add([(row[0], float(row[1]), float(row[2]) if len(row) > 2 else math.nan) for row in outputs])
+        rows = [(row[0], float(row[1]), float(row[2]) if len(row) > 2 else math.nan) for row in outputs]
+        if rows:
+            self._part = self._part or LabelPart(self._parts, trainer.global_rank, self._identity)
+            self._part.add(rows)
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Merge the parts of all ranks into the table."""
-        assert self._part is not None
-        self._part.close()
+        if self._part is not None:
+            self._part.close()
         trainer.strategy.barrier("labels written")
         if trainer.is_global_zero:
             self._merge(trainer.datamodule)  # type: ignore[attr-defined]
@@ -108,7 +106,9 @@ class PseudoLabelWriter(L.Callback):
         leaked = {leak.id for leak in leaks}
         leaking = np.fromiter((id in leaked for id in ids), bool, len(ids))
         kept = known if self.allow_transductive else known & ~leaking
-        copies = {later: first for first, later in data.copies()} if self.filters.copies else {}
+        content = dict(zip(ids, contents, strict=True)) if self.filters.copies else {}
+        # Versions of one content are alike on purpose.
+        copies = {later: first for first, later in data.copies() if content[first] != content[later]} if content else {}
         places = np.flatnonzero(kept)
         dropped = {
             reason: places[some]

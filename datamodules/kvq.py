@@ -62,8 +62,9 @@ class KVQDataModule(L.LightningDataModule):
         unreadable_share: Share of a split that may be unreadable, 0..1; one file always may, and prediction goes on
             as long as any can be read.
         predict_split: Split that is predicted; ``all`` for every clip that the label files name.
-        predict_paths: Predict these videos and folders instead, and what is listed in these .txt and .csv files. An id
-            is the path relative to the root, else to the folder or to the folder of the list.
+        predict_paths: Predict these videos and folders instead, and what these .txt and .csv files list in their first
+            column, with contents in a column ``group``. An id is the path relative to the root, else to the folder or
+            to the folder of the list.
         reader: Decoder.
         num_workers: Decoding processes for each loader; the samples do not depend on it.
         seed: Seed of order and augmentation; null takes ``seed_everything``.
@@ -338,7 +339,8 @@ class KVQDataModule(L.LightningDataModule):
         if split != "predict" or not self.predict_paths:
             return [Clip(row.id, self.root / row.id, row.content, row.score) for row in self.labels(split)]
         if self._found is None:  # a walk over a large pool takes its time
-            self._found = [Clip(id, path, id) for id, path in name_videos(self.predict_paths, self.root).items()]
+            named = name_videos(self.predict_paths, self.root)
+            self._found = [Clip(id, video.path, video.content or id) for id, video in named.items()]
         return self._found
 
     def _views(self, train: bool) -> dict[str, View]:

@@ -1,6 +1,7 @@
 """Finding video files by name."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from records.errors import UserError
@@ -10,6 +11,22 @@ SUFFIXES = frozenset(".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .
 # Files that name videos, one a row, in their first column.
 LISTS = frozenset((".txt", ".csv"))
 _HEADERS = frozenset(("filename", "name", "id", "path"))
+_CONTENTS = frozenset(("group", "content"))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVideo:
+    """A file with what the way to it says.
+
+    Args:
+        path: The file.
+        folder: Folder that its name is relative to; None for a file that was given itself.
+        content: What it shows, of a list's column ``group`` or ``content``; empty where unknown.
+    """
+
+    path: Path
+    folder: Path | None
+    content: str = ""
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
@@ -24,8 +41,8 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
     return list(_found(paths))
 
 
-def name_videos(paths: Iterable[str | Path], root: Path) -> dict[str, Path]:
-    """Id to file of every video that :func:`find_videos` finds.
+def name_videos(paths: Iterable[str | Path], root: Path) -> dict[str, FoundVideo]:
+    """Id to what is known of every video that :func:`find_videos` finds.
 
     Args:
         paths: Files, folders and lists.
@@ -36,54 +53,55 @@ def name_videos(paths: Iterable[str | Path], root: Path) -> dict[str, Path]:
         UserError: A path does not exist, nothing is found, or two files have one id.
     """
     top = root.resolve()
-    ids: dict[str, Path] = {}
-    for file, folder in _found(paths).items():
-        full = file.resolve()
+    ids: dict[str, FoundVideo] = {}
+    for file, video in _found(paths).items():
+        full, folder = file.resolve(), video.folder
         if full.is_relative_to(top):
             id = full.relative_to(top).as_posix()
         else:
             id = (file.relative_to(folder) if folder and file.is_relative_to(folder) else file).as_posix()
-        if ids.setdefault(id, file) != file:
-            if ids[id].resolve() == full:
-                continue  # one file by two ways
-            mend = "label the folders one by one"
-            raise UserError(
-                f"{ids[id]} and {file} are both named {id!r}", where="data.init_args.predict_paths", mend=mend
-            )
+        first = ids.setdefault(id, video)
+        if first is not video and first.path.resolve() != full:
+            told = f"{first.path} and {file} are both named {id!r}"
+            raise UserError(told, where="data.init_args.predict_paths", mend="label the folders one by one")
     return ids
 
 
-def _found(paths: Iterable[str | Path]) -> dict[Path, Path | None]:
-    """Every video, with the folder by which it was found first."""
-    given, found = [Path(path) for path in paths], dict[Path, Path | None]()
+def _found(paths: Iterable[str | Path]) -> dict[Path, FoundVideo]:
+    """Every video, as it was found first."""
+    given, found = [Path(path) for path in paths], dict[Path, FoundVideo]()
     for path in given:
-        for file, folder in _below(path):
-            found.setdefault(file, folder)
+        for video in _below(path):
+            found.setdefault(video.path, video)
     if not found:
         where = ", ".join(map(str, given))
         raise UserError("no video found", where=where, mend="give video files, or a folder that holds some")
     return found
 
 
-def _below(path: Path) -> Iterator[tuple[Path, Path | None]]:
-    """Videos that a path stands for, each with the folder that its name is relative to; None for the path itself."""
+def _below(path: Path) -> Iterator[FoundVideo]:
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         for file in inside:
             if not any(part.startswith(".") for part in file.relative_to(path).parts):
-                yield file, path
+                yield FoundVideo(file, path)
     elif not path.exists():
         raise UserError("no such file or folder", where=str(path), mend="mend the path")
     elif path.suffix.lower() in LISTS:
-        rows = read_csv_rows(path)
-        if rows and rows[0][1][0].lower() in _HEADERS:
-            rows = rows[1:]
-        for line, cells in rows:
-            file = path.parent / cells[0]
-            if not file.is_file():
-                raise UserError(
-                    f"row {line} names {cells[0]!r}, which is not there", where=str(path), mend="mend the list"
-                )
-            yield file, path.parent
+        yield from _listed(path)
     else:
-        yield path, None
+        yield FoundVideo(path, None)
+
+
+def _listed(path: Path) -> Iterator[FoundVideo]:
+    rows, content = read_csv_rows(path), None
+    if rows and rows[0][1][0].lower() in _HEADERS:
+        header = [cell.lower() for cell in rows[0][1]]
+        content = next((place for place, name in enumerate(header) if name in _CONTENTS), None)
+        rows = rows[1:]
+    for line, cells in rows:
+        file = path.parent / cells[0]
+        if not file.is_file():
+            what = f"row {line} names {cells[0]!r}, which is not there"
+            raise UserError(what, where=str(path), mend="mend the list")
+        yield FoundVideo(file, path.parent, cells[content] if content is not None and content < len(cells) else "")

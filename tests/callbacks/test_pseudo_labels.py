@@ -31,7 +31,7 @@ class Pool(L.LightningDataModule):
         self.fails = {f"{COUNT - 1}.mp4"}
 
     def labels(self, split):
-        return [Label(f"{n}.mp4", None, f"content {n}", split) for n in range(COUNT)]
+        return [Label(f"{n}.mp4", None, f"content {min(n, 7)}", split) for n in range(COUNT)]
 
     def leave_out(self, ids):
         self.done = ids
@@ -158,7 +158,7 @@ def test_leaks_get_no_label_unless_that_is_allowed_and_stamped(work):
 
 
 def test_filtered_labels_are_listed_with_their_reason(work):
-    pool = Pool(copies=[("1.mp4", "2.mp4"), ("1.mp4", "6.mp4")])
+    pool = Pool(copies=[("1.mp4", "2.mp4"), ("1.mp4", "6.mp4"), ("7.mp4", "8.mp4")])
     label(work, PseudoLabelWriter(filters=LabelFilters(spread_percentile=None, max_share=None)), pool)
     table = read_pseudo_labels(work / "run/pseudo_labels.parquet")
     assert rows(work / "run/pseudo_labels.filtered.csv") == [["2.mp4", "copy"], ["6.mp4", "copy"]]

@@ -17,7 +17,7 @@ def pool(tmp_path):
 def test_ids_are_relative_to_the_root_else_to_the_pool(pool):
     named = name_videos([pool / "pool", pool / "root", pool / "other" / "b.mp4"], pool / "root")
     assert list(named) == ["b.mp4", "sub/a.MP4", "own.mp4", (pool / "other/b.mp4").as_posix()]
-    assert named["sub/a.MP4"] == pool / "pool/sub/a.MP4"
+    assert named["sub/a.MP4"].path == pool / "pool/sub/a.MP4"
 
 
 def test_a_list_names_videos_relative_to_itself(pool):
@@ -25,6 +25,8 @@ def test_a_list_names_videos_relative_to_itself(pool):
     (pool / "all.txt").write_text("pool/b.mp4\nother/b.mp4\n")
     assert find_videos([pool / "pool/some.csv"]) == [pool / "pool/sub/a.MP4", pool / "pool/b.mp4"]
     assert list(name_videos([pool / "all.txt"], pool / "root")) == ["pool/b.mp4", "other/b.mp4"]
+    (pool / "all.csv").write_text("filename,group\npool/b.mp4,upload\nother/b.mp4,\n")
+    assert [video.content for video in name_videos([pool / "all.csv"], pool / "root").values()] == ["upload", ""]
     (pool / "all.txt").write_text("pool/b.mp4\n\nother/c.mp4\n")
     with pytest.raises(UserError, match="row 3 names 'other/c.mp4', which is not there"):
         find_videos([pool / "all.txt"])
