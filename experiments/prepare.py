@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from experiments.features.importing import add_features
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One sub-command for each data set."""
@@ -15,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mini.add_argument("--contents", type=int, metavar="N", help="only so many labelled contents, for a quick look")
     mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
     mini.set_defaults(prepare=prepare_mini_kvq)
+    add_features(names)
 
 
 def run(args: argparse.Namespace) -> int:
