@@ -65,4 +65,5 @@ class ClipBranch(Branch):
         """Refuse frames that shrink to nothing within the trunk; see the base class."""
         super().check(shape)
         if min(shape[2:]) < SMALLEST:
-            raise ValueError(f"reads frames of at least {SMALLEST}x{SMALLEST} pixels and its view makes {shape[2:]}")
+            made = "x".join(map(str, shape[2:]))
+            raise ValueError(f"reads frames of at least {SMALLEST}x{SMALLEST} pixels and its view makes {made}")

@@ -72,9 +72,10 @@ class FragmentSwin3D(ClipBranch):
         if shape[0] % self.clips:
             raise ValueError(f"reads {self.clips} clips of one length and its view makes {shape[0]} frames")
         if self.grpb and any(side % (4 * self.grid) for side in shape[2:]):
+            made = "x".join(map(str, shape[2:]))
             raise ValueError(
-                f"reads {self.grid}x{self.grid} fragments of a multiple of 4 pixels and its view makes {shape[2:]}; "
-                "set grid to the view's"
+                f"reads {self.grid}x{self.grid} fragments with sides of a multiple of 4 pixels and its view makes "
+                f"{made}; set grid to the view's"
             )
 
     def load_pretrained(self) -> str | None:
