@@ -15,21 +15,21 @@ class LabelFilters:
     Args:
         copies: Of clips that look alike, keep the first; versions of one content are all kept.
         spread_percentile: Drop labels that the teacher's members agree on less than on this share of the others,
-            0..100; null keeps them. Passed over with one member, whose spread is unknown.
+            0..100; 100 keeps all. Passed over with one member, whose spread is unknown.
         max_share: Most labels in one of ``bins`` equal ranges of score, as a share of all that come this far, 0..1;
-            which ones stay is drawn by id. Null keeps them.
+            which ones stay is drawn by id; 1 keeps all.
         bins: Ranges between the lowest and the highest score.
     """
 
     copies: bool = True
-    spread_percentile: float | None = 95.0
-    max_share: float | None = 0.25
+    spread_percentile: float = 95.0
+    max_share: float = 0.25
     bins: int = 10
 
     def __post_init__(self) -> None:
-        if self.spread_percentile is not None and not 0 < self.spread_percentile <= 100:
+        if not 0 < self.spread_percentile <= 100:
             raise ValueError(f"spread_percentile must be above 0 and at most 100, not {self.spread_percentile}")
-        if self.max_share is not None and not 0 < self.max_share <= 1:
+        if not 0 < self.max_share <= 1:
             raise ValueError(f"max_share must be above 0 and at most 1, not {self.max_share}")
         if self.bins < 1:
             raise ValueError(f"bins must be at least 1, not {self.bins}")
@@ -59,10 +59,10 @@ class LabelFilters:
             alike = np.fromiter((id in copies for id in ids), bool, len(ids))
             drop("copy", np.flatnonzero(left & alike))
         known = left & np.isfinite(spreads)
-        if self.spread_percentile is not None and known.any():
+        if known.any():
             limit = np.percentile(spreads[known], self.spread_percentile)
             drop("spread", np.flatnonzero(known & (spreads > limit)))
-        if self.max_share is not None and left.any():
+        if left.any():
             drop("balance", self._crowded(ids, scores, np.flatnonzero(left)))
         return dropped
 
@@ -71,7 +71,7 @@ class LabelFilters:
         some = scores[places]
         edges = np.linspace(some.min(), some.max(), self.bins + 1)[1:-1]
         ranges = np.digitize(some, edges)
-        most = max(1, int((self.max_share or 1.0) * len(places)))
+        most = max(1, int(self.max_share * len(places)))
         beyond = []
         for number in range(self.bins):
             inside = places[ranges == number]

@@ -19,7 +19,7 @@ from records.labels import Label
 from records.pseudo_labels import read_pseudo_labels
 
 COUNT = 10
-NONE = LabelFilters(copies=False, spread_percentile=None, max_share=None)
+NONE = LabelFilters(copies=False, spread_percentile=100, max_share=1)
 
 
 class Pool(L.LightningDataModule):
@@ -98,9 +98,17 @@ def test_a_pool_is_labelled_in_its_order_with_what_is_known_of_the_teacher(work)
     np.testing.assert_allclose(table.scores, 1 + np.arange(COUNT - 1) / 10)
     assert table.contents[3] == "content 3"
     header = table.header
-    assert header["counts"] == {"pool": 10, "unreadable": 1, "leaks": 0, "not finite": 0, "labelled": 9}
+    assert header["counts"] == {
+        "pool": 10,
+        "unreadable": 1,
+        "leaks": 0,
+        "not finite": 0,
+        "spread": 0,
+        "balance": 0,
+        "labelled": 9,
+    }
     assert len(header["teacher"]) == 1 and len(header["teacher"][0]) == 64 and not header["transductive"]
-    assert header["filters"]["spread_percentile"] is None and header["date"].endswith("Z")
+    assert header["filters"]["spread_percentile"] == 100 and header["date"].endswith("Z")
     assert writer.told["labelled"] == "9 of 10 clips" and writer.told["left out"] == "1 unreadable"
     assert not (work / "run/predictions.parquet").exists()
 
@@ -116,7 +124,7 @@ def test_what_a_stopped_run_did_is_not_done_again(work):
     assert ours.ids == theirs.ids and (ours.scores == theirs.scores).all() and ours.header["counts"]["labelled"] == 9
     # Once more, with another filter: no forward at all.
     pool = Pool(copies=[("0.mp4", "3.mp4")])
-    assert label(work, PseudoLabelWriter(filters=LabelFilters(True, None, None)), pool) == []
+    assert label(work, PseudoLabelWriter(filters=LabelFilters(True, 100, 1)), pool) == []
     assert "3.mp4" not in read_pseudo_labels(work / "run/pseudo_labels.parquet").ids
 
 
@@ -159,7 +167,7 @@ def test_leaks_get_no_label_unless_that_is_allowed_and_stamped(work):
 
 def test_filtered_labels_are_listed_with_their_reason(work):
     pool = Pool(copies=[("1.mp4", "2.mp4"), ("1.mp4", "6.mp4"), ("7.mp4", "8.mp4")])
-    label(work, PseudoLabelWriter(filters=LabelFilters(spread_percentile=None, max_share=None)), pool)
+    label(work, PseudoLabelWriter(filters=LabelFilters(spread_percentile=100, max_share=1)), pool)
     table = read_pseudo_labels(work / "run/pseudo_labels.parquet")
     assert rows(work / "run/pseudo_labels.filtered.csv") == [["2.mp4", "copy"], ["6.mp4", "copy"]]
     assert table.header["counts"]["copy"] == 2 and len(table.ids) == 7
