@@ -30,7 +30,7 @@ _NORMS = (
 _REDUCTIONS = (
     "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d all amax amin aminmax any "
     "argmax argmin avg_pool1d avg_pool2d avg_pool3d kthvalue linalg_vector_norm logsumexp max max_pool2d_with_indices "
-    "cumsum max_pool3d_with_indices mean median min mode norm prod sort std std_mean sum topk var var_mean"
+    "max_pool3d_with_indices mean median min mode norm prod sort std std_mean sum topk var var_mean"
 )
 _ELEMENTWISE = "_prelu_kernel elu gelu hardsigmoid hardswish hardtanh leaky_relu mish native_dropout silu softplus"
 _FREE = frozenset(" ".join((_MAKES, _MOVES, _NORMS, _REDUCTIONS, _ELEMENTWISE)).split())

@@ -10,9 +10,10 @@ def ssd_scan(values: Tensor, log_decay: Tensor, write: Tensor, read: Tensor, chu
 
     Each head keeps a (state, width) matrix, ``S[t] = exp(log_decay[t]) S[t-1] + write[t] values[t]^T`` from zero, and
     gives ``read[t] S[t]``. Within a chunk that is a masked matrix product, and chunks are joined through their final
-    states by another, so that there is no loop and counters of matrix products see the whole cost:
-    ``chunk (state + heads width) + 2 heads width state`` multiply-accumulates a step, and ``heads width state`` for
-    every pair of chunks. Half of the products within a chunk meet the mask and are computed all the same.
+    states by another, so that there is no loop and counters of matrix products see the cost: ``chunk (state +
+    heads width) + 2 heads width state`` multiply-accumulates a step, and ``heads width state`` for every pair of
+    chunks. Half of the products within a chunk meet the mask and are computed all the same. The sums of logarithms
+    are additions alone, which reports list as ``aten.cumsum`` without a formula.
 
     Args:
         values: (batch, length, heads, width), what is written.
