@@ -154,7 +154,7 @@ def choose(
 
     Of the tiles that reach the threshold the densest comes first, then again and again the one farthest from all those
     taken, so that they do not all lie on one object. Where too few reach it (night, sky, skin), the densest of the
-    others fill up.
+    others fill up. A tile that repeats more than half of one already taken (one moved back to fit) comes last.
 
     Args:
         boxes: int (n, 4), n at least ``tiles``.
@@ -170,17 +170,20 @@ def choose(
     row = np.unique(boxes[:, 0], return_inverse=True)[1]
     cap = max(row_cap or tiles, math.ceil(tiles / (row.max() + 1)))
     kept = densities >= threshold
+    size = boxes[0, 2] - boxes[0, 0]
     away = np.full(len(boxes), np.inf)
-    free = np.ones(len(boxes), dtype=bool)
+    fresh, free = np.ones((2, len(boxes)), dtype=bool)
     taken: list[int] = []
     while len(taken) < tiles:
-        pool = free & kept
-        order = (-densities, -away) if pool.any() else (-densities,)
+        pools = (free & fresh & kept, free & fresh, free & kept, free)
+        places = np.flatnonzero(next(pool for pool in pools if pool.any()))
+        spread = away[places] if kept[places].all() else np.zeros(len(places))
         # Of equals, the first in reading order.
-        places = np.flatnonzero(pool if pool.any() else free)
-        best = int(places[np.lexsort([key[places] for key in order])[0]])
+        best = int(places[np.lexsort((-densities[places], -spread))[0]])
         taken.append(best)
-        away = np.minimum(away, ((boxes[:, :2] - boxes[best, :2]) ** 2).sum(axis=1))
+        offset = boxes[:, :2] - boxes[best, :2]
+        away = np.minimum(away, (offset**2).sum(axis=1))
+        fresh &= np.maximum(0, size - np.abs(offset)).prod(axis=1) <= size**2 / 2
         free[best] = False
         if (row[taken] == row[best]).sum() >= cap:
             free[row == row[best]] = False

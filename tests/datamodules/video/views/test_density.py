@@ -169,6 +169,17 @@ def test_too_few_are_filled_up_by_the_densest() -> None:
     assert choose(boxes, np.zeros(9), 4, 0.2).tolist() == [0, 1, 2, 3]
 
 
+def test_a_tile_that_mostly_repeats_another_comes_last() -> None:
+    boxes = grid(100, 330, 100)  # the last of four is moved back over the third
+    assert boxes[:, 1].tolist() == [0, 100, 200, 230]
+    densities = np.array([0.1, 0.15, 0.5, 0.6])
+    assert choose(boxes, densities, 2, 0.2).tolist() == [1, 3]
+    assert choose(boxes, densities, 3, 0.0).tolist() == [0, 1, 3]
+    assert choose(boxes, densities, 4, 0.2).tolist() == [0, 1, 2, 3]
+    # Half is not more than half.
+    assert choose(grid(100, 350, 100), densities, 2, 0.2).tolist() == [2, 3]
+
+
 def test_a_cap_spreads_tiles_over_rows_and_gives_way_where_there_are_too_few() -> None:
     boxes = grid(300, 500, 100)
     densities = np.zeros(15)
