@@ -185,6 +185,11 @@ class KVQDataModule(L.LightningDataModule):
         return {name: tuple(view.shape) for name, view in self.train_views.items()}
 
     @property
+    def pool_facts(self) -> dict[str, Any]:
+        """What a record says of the pool; empty without one."""
+        return {} if self.pool is None else self.pool.facts
+
+    @property
     def transductive(self) -> bool:
         """Whether clips of validation or test may be among those trained on."""
         return self.pool is not None and self.pool.transductive

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from datamodules.dataset import Clip
 from records.errors import UserError
+from records.hashing import file_hash
 from records.pseudo_labels import PseudoLabels, read_pseudo_labels
 
 KEY = "data.init_args.pool"
@@ -80,6 +82,12 @@ class Pool:
     def transductive(self) -> bool:
         """Whether validation or test clips may be among the labelled ones: the file says so."""
         return bool(self._table.header.get("transductive", False))
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a record says of the pool: ``hash`` of the file, ``teacher``, and number of ``clips`` taken."""
+        header = self._table.header
+        return {"hash": file_hash(self.labels), "teacher": header.get("teacher", []), "clips": len(self.clips)}
 
     def stats(self) -> tuple[float, float]:
         """Mean and population standard deviation of the teacher's scores, in label units."""

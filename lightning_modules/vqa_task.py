@@ -34,6 +34,7 @@ class VQATask(BaseTask):
     Attributes:
         transductive: Whether validation or test clips may be among those trained on, here or where it began.
         began_from: ``path`` and ``hash`` of the checkpoint that it began with; empty without one.
+        pool_facts: What is known of the pool it learns from; empty without one.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class VQATask(BaseTask):
         self.init_from = init_from
         self.transductive = False
         self.began_from: dict[str, str] = {}
+        self.pool_facts: dict[str, Any] = {}
         self._rows: dict[str, list[Prediction]] = {}
 
     def configure_metrics(self) -> None:
@@ -65,6 +67,7 @@ class VQATask(BaseTask):
             ) from None
         if stage == "fit":
             self.transductive |= bool(getattr(self.data, "transductive", False))
+            self.pool_facts = getattr(self.data, "pool_facts", {})
         if stage in ("fit", "validate"):
             self.val_score.set_pairs(self.data.pairs("val"))
         elif stage == "test":
@@ -87,13 +90,21 @@ class VQATask(BaseTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights come from."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint |= {"transductive": self.transductive, "began_from": self.began_from}
+        checkpoint |= {"transductive": self.transductive, "began_from": self.began_from, "pool": self.pool_facts}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take that over: a resumed fit does not begin again, and an evaluation tells it."""
         super().on_load_checkpoint(checkpoint)
         self.transductive |= bool(checkpoint.get("transductive", False))
         self.began_from = checkpoint.get("began_from", {})
+        pool = checkpoint.get("pool", {})
+        if self.trainer.state.fn == "fit" and pool != self.pool_facts:
+            raise UserError(
+                "the pool is another than the run began with",
+                where="data.init_args.pool.labels",
+                mend="put the old file back, or begin anew (--restart)",
+            )
+        self.pool_facts = pool
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
         """Score a batch of videos.

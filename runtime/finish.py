@@ -66,7 +66,7 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
         "score_name": {"final": "final", "final_no_rank": "(SROCC + PLCC) / 2"}[ours.score_name],
         "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
         "transductive": bool(getattr(cli.model, "transductive", False)),
-        **_origin(cli.model),
+        **_origins(cli.model),
         "stand_ins": cli.trainer.datamodule.stand_ins,  # type: ignore[attr-defined]
         "status": read_status(cli.run_folder.status).get("state"),
         **_course(cli),
@@ -89,10 +89,10 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
     return figures
 
 
-def _origin(model: Any) -> dict[str, Any]:
-    """The checkpoint that the fit began with, where it began with one."""
-    began = getattr(model, "began_from", {})
-    return {"began_from": began} if began else {}
+def _origins(model: Any) -> dict[str, Any]:
+    """The checkpoint that the fit began with and the pool that it learnt from, where it did."""
+    found = {"began_from": getattr(model, "began_from", {}), "pool": getattr(model, "pool_facts", {})}
+    return {name: facts for name, facts in found.items() if facts}
 
 
 def _course(cli: "CLI") -> dict[str, Any]:

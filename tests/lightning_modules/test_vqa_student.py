@@ -155,6 +155,17 @@ def test_a_resumed_fit_does_not_begin_again(tmp_path):
     assert resumed.began_from == stopped.began_from == whole.began_from
 
 
+def test_a_resumed_fit_wants_the_pool_that_it_began_with(tmp_path):
+    class Pooled(TwoSources):
+        pool_facts = {"hash": "a", "clips": 7}  # noqa: RUF012
+
+    fit(tmp_path / "first", Pooled(), epochs=1)
+    again = fit(tmp_path / "again", Pooled(), epochs=2, ckpt_path=tmp_path / "first" / "last.ckpt")
+    assert again.pool_facts == Pooled.pool_facts
+    with pytest.raises(UserError, match=r"another than.*--restart"):
+        fit(tmp_path / "other", TwoSources(), epochs=2, ckpt_path=tmp_path / "first" / "last.ckpt")
+
+
 def test_another_network_is_refused_by_the_names_of_its_parameters(tmp_path):
     fit(tmp_path)
     other = VQANetwork({"frames": Pixels(3)}, MLPHead(hidden=6))
