@@ -166,7 +166,9 @@ class FeatureBank:
             MissingRow: Its row is not filled; names it.
             UserError: The bank was not made for it; names it.
         """
-        return self.read_many([id])[0]
+        place = self._places([id])[0]
+        assert self._rows is not None
+        return self._rows[place].copy()
 
     def read_many(self, ids: Sequence[str]) -> np.ndarray:
         """Rows of ids: float16 (ids, tokens, width), a copy.
@@ -175,20 +177,26 @@ class FeatureBank:
             MissingRow: The row of one is not filled; names it.
             UserError: The bank was not made for one; names it.
         """
+        places = self._places(ids)
+        assert self._rows is not None
+        return self._rows[places]
+
+    def _places(self, ids: Sequence[str]) -> list[int]:
+        """Places of rows that are filled, in an open bank."""
         if self._rows is None:
             self._open()
-        assert self._rows is not None
-        index = self.index
-        try:
-            places = [index[id] for id in ids]
-        except KeyError as error:
-            what = f"expert {self.header.expert} has no row for {error.args[0]}"
-            raise UserError(what, where=str(self.folder), mend=_FILL) from None
-        if not self._done[places].all():
-            torn = next(id for id, place in zip(ids, places, strict=True) if not self._done[place])
-            what = f"the row of expert {self.header.expert} for {torn} is not filled"
-            raise MissingRow(what, where=str(self.folder), mend=_FILL)
-        return self._rows[places]
+        index, done = self.index, self._done
+        places = []
+        for id in ids:
+            place = index.get(id)
+            if place is None:
+                what = f"expert {self.header.expert} has no row for {id}"
+                raise UserError(what, where=str(self.folder), mend=_FILL)
+            if not done[place]:
+                what = f"the row of expert {self.header.expert} for {id} is not filled"
+                raise MissingRow(what, where=str(self.folder), mend=_FILL)
+            places.append(place)
+        return places
 
     def _open(self) -> None:
         shape = (len(self.index), self.header.tokens, self.header.width)
