@@ -48,7 +48,8 @@ class ConcatFusion(Fusion):
 
     def forward(self, tokens: dict[str, Tensor]) -> Tensor:
         """Join tokens; see the base class."""
-        counts = {name: each.shape[1] for name, each in tokens.items()}
+        # Under fvcore's tracing a size is a tensor.
+        counts = {name: int(each.shape[1]) for name, each in tokens.items()}
         most = max(counts.values())
         if not set(counts.values()) <= {1, most}:
             told = ", ".join(f"{name} {count}" for name, count in counts.items())
