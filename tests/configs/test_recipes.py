@@ -66,7 +66,8 @@ def test_cost_is_the_designs(name: str) -> None:
     found = cost(ROOT / f"configs/exp/kvq/{name}.yaml")
     assert found["gmacs"] == pytest.approx(gmacs, rel=0.02)
     assert found["params_m"] == pytest.approx(params, rel=0.05)
-    assert found["uncounted"] == []
+    # The scan of the state-space branch adds up logarithms of decays: additions, no products.
+    assert found["uncounted"] == (["aten.cumsum"] if name == "modular_triple" else [])
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
