@@ -1,10 +1,11 @@
-"""Prepare a data set: mini-kvq, a small KVQ-like set made of media that Python packages ship."""
+"""Prepare a data set: the small mini-kvq, ladders of your own clips, or features made elsewhere."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from experiments.features.importing import add_features
+from experiments.ladder.command import add_ladder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
     mini.set_defaults(prepare=prepare_mini_kvq)
     add_features(names)
+    add_ladder(names)
 
 
 def run(args: argparse.Namespace) -> int:

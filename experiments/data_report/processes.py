@@ -44,16 +44,22 @@ def _pooled(
     """Work ``left`` off; ``suspects`` always holds the tasks begun and not finished."""
     running: dict[Future[Result], tuple[Any, ...]] = {}
     with ProcessPoolExecutor(jobs, mp_context=_context(function.__module__)) as pool:
-        while True:
-            for task in islice(left, 2 * jobs - len(running)):
-                suspects.append(task)
-                running[pool.submit(function, *task)] = task
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                result = future.result()
-                suspects.remove(running.pop(future))
-                yield result
+        try:
+            while True:
+                for task in islice(left, 2 * jobs - len(running)):
+                    suspects.append(task)
+                    running[pool.submit(function, *task)] = task
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    suspects.remove(running.pop(future))
+                    yield result
+        except BaseException:
+            # The pool would wait for the tasks at hand, which may take minutes after Ctrl-C.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def _context(module: str) -> Any:
