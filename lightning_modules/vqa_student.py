@@ -52,6 +52,8 @@ class VQAStudent(VQATask):
         self.loss, self.pool_loss, self.pool_weight, self.distill = loss, pool_loss, pool_weight, distill
         if distill is not None:
             distill.build(network.width)
+            # What takes no part must not be waited for between ranks.
+            distill.requires_grad_(distill.weight > 0)
 
     def setup(self, stage: str) -> None:
         """Check that the data brings what is to be learnt from, and that it is."""
@@ -64,16 +66,20 @@ class VQAStudent(VQATask):
                 where="model.init_args.pool_loss",
                 mend="give one, or pool_weight: 0",
             )
-        shapes = getattr(self.data, "train_shapes", {})
-        wanted = {} if self.distill is None else {self.distill.view: self.distill.width}
-        for name in shapes.keys() | wanted.keys():
-            width = shapes[name][-1] if name in shapes else None
-            if wanted.get(name) != width:
-                raise UserError(
-                    f"view {name!r} has width {width}, and model.init_args.distill asks for {wanted.get(name)}",
-                    where="data.init_args.train_views",
-                    mend="give both the same name and width",
-                )
+        self._check_train_views(getattr(self.data, "train_shapes", {}))
+
+    def _check_train_views(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Refuse views for training that nothing reads, and a teacher's features that are not there or not as wide."""
+        wanted = set() if self.distill is None else {self.distill.view}
+        problems = [f"nothing learns from the view {name!r}" for name in shapes.keys() - wanted]
+        problems += [f"model.init_args.distill reads {name!r}, which is not there" for name in wanted - shapes.keys()]
+        if self.distill is not None and shapes.get(self.distill.view, (self.distill.width,))[-1] != self.distill.width:
+            has = shapes[self.distill.view][-1]
+            problems.append(
+                f"view {self.distill.view!r} is {has} wide, and model.init_args.distill says {self.distill.width}"
+            )
+        if problems:
+            raise UserError("; ".join(problems), where="data.init_args.train_views", mend="give both the same")
 
     def trained_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
         """Those of the network, and the map to the teacher's features."""

@@ -107,11 +107,20 @@ def test_distillation_of_weight_zero_reads_no_feature():
     assert torch.equal(
         task.training_step(clips, 0), VQAStudent(network(), PLCCLoss(), pool_weight=0.0).training_step(clips, 0)
     )
+    assert not any(value.requires_grad for value in task.distill.parameters())
 
 
-@pytest.mark.parametrize("distill", [None, FeatureDistillation("teacher", 9), FeatureDistillation("other", 4)])
-def test_features_that_do_not_fit_are_told_before_the_first_batch(tmp_path, distill):
-    with pytest.raises(UserError, match="train_views"):
+@pytest.mark.parametrize(
+    ("distill", "told"),
+    [
+        (None, "nothing learns from the view 'teacher'"),
+        (FeatureDistillation("teacher", 9), "'teacher' is 4 wide, and model.init_args.distill says 9"),
+        (FeatureDistillation("other", 4), "'teacher'.*reads 'other', which is not there"),
+    ],
+    ids=["unread", "width", "name"],
+)
+def test_features_that_do_not_fit_are_told_before_the_first_batch(tmp_path, distill, told):
+    with pytest.raises(UserError, match=f"train_views.*{told}"):
         trainer(tmp_path).fit(VQAStudent(network(), **losses(), optimizer=SGD, distill=distill), WithTeacher())
 
 
