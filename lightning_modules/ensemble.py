@@ -49,10 +49,14 @@ class Ensemble(nn.Module):
     Args:
         networks: The members.
         scales: Their scales.
+        transductive: Whether one of them may have been trained on validation or test clips.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], scales: Sequence[MemberScale]) -> None:
+    def __init__(
+        self, networks: Sequence[nn.Module], scales: Sequence[MemberScale], transductive: bool = False
+    ) -> None:
         super().__init__()
+        self.transductive = transductive
         self.networks, self.scales = nn.ModuleList(networks), list(scales)
 
     def forward(self, views: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -80,7 +84,7 @@ def load_ensemble(paths: Sequence[str], network: nn.Module) -> Ensemble:
     Raises:
         UserError: A file is missing, is no checkpoint of a teacher, or holds another network.
     """
-    networks, scales = [], []
+    networks, scales, transductive = [], [], False
     for number, path in enumerate(paths):
         checkpoint = read_checkpoint(path, WHERE)
         where = f"{WHERE} {path}"
@@ -94,4 +98,5 @@ def load_ensemble(paths: Sequence[str], network: nn.Module) -> Ensemble:
             raise UserError("gave one score to its whole training set", where=where, mend="leave it out")
         networks.append(network if number == 0 else copy.deepcopy(network))
         put_network(checkpoint, networks[-1], where)
-    return Ensemble(networks, scales)
+        transductive |= bool(checkpoint.get("transductive", False))
+    return Ensemble(networks, scales, transductive)

@@ -98,7 +98,7 @@ class VQATask(BaseTask):
         self.transductive |= bool(checkpoint.get("transductive", False))
         self.began_from = checkpoint.get("began_from", {})
         pool = checkpoint.get("pool", {})
-        if self.trainer.state.fn == "fit" and pool != self.pool_facts:
+        if self._trainer is not None and self.trainer.state.fn == "fit" and pool != self.pool_facts:
             raise UserError(
                 "the pool is another than the run began with",
                 where="data.init_args.pool.labels",

@@ -66,6 +66,7 @@ class VQATeacher(VQATask):
         if self.checkpoint is not None:
             raise UserError("names a checkpoint beside the members", where="--ckpt_path", mend="give one of the two")
         self.ensemble = load_ensemble(self.members, self.network)
+        self.transductive |= self.ensemble.transductive
 
     def judge(self, views: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Score a batch of videos.
