@@ -84,15 +84,15 @@ class PseudoLabelWriter(L.Callback):
             self._part.close()
         trainer.strategy.barrier("labels written")
         if trainer.is_global_zero:
-            self._merge(trainer.datamodule)  # type: ignore[attr-defined]
+            # A teacher that learnt from held-out clips says what it learnt of every clip.
+            self._merge(trainer.datamodule, bool(getattr(pl_module, "transductive", False)))  # type: ignore[attr-defined]
 
     @property
     def _parts(self) -> Path:
         return self._table.with_suffix(".parts")
 
-    def _merge(self, data: Any) -> None:
-        rows = data.labels("predict")
-        ids, contents = [row.id for row in rows], [row.content for row in rows]
+    def _merge(self, data: Any, transductive: bool) -> None:
+        ids, contents = _pool(data)
         known, scores, spreads = LabelledIds(self._parts, self._identity).find(ids)
         unreadable = data.unreadable("predict")
         missing = [ids[place] for place in np.flatnonzero(~known) if ids[place] not in unreadable]
@@ -106,9 +106,7 @@ class PseudoLabelWriter(L.Callback):
         leaked = {leak.id for leak in leaks}
         leaking = np.fromiter((id in leaked for id in ids), bool, len(ids))
         kept = known if self.allow_transductive else known & ~leaking
-        content = dict(zip(ids, contents, strict=True)) if self.filters.copies else {}
-        # Versions of one content are alike on purpose.
-        copies = {later: first for first, later in data.copies() if content[first] != content[later]} if content else {}
+        copies = _copies(data.copies(), ids, contents) if self.filters.copies else {}
         places = np.flatnonzero(kept)
         dropped = {
             reason: places[some]
@@ -128,7 +126,7 @@ class PseudoLabelWriter(L.Callback):
         header = {
             **self._identity,
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "transductive": bool((kept & leaking).any()),
+            "transductive": transductive or bool((kept & leaking).any()),
             "filters": asdict(self.filters),
             "counts": counts,
             "environment": environment(),
@@ -151,7 +149,7 @@ class PseudoLabelWriter(L.Callback):
             listed = self._table.with_suffix(".leaks.csv")
             told["leaks"] = f"{counts['leaks']} clips are or look like validation or test clips, listed in {listed}"
         if transductive:
-            told["transductive"] = "they were labelled all the same, and the table says so"
+            told["transductive"] = "held-out clips were labelled, or taught the teacher; the table says so"
         return told
 
 
@@ -169,6 +167,19 @@ def _identity(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any
         "config": value_hash(config),
         "stand_ins": list(getattr(trainer.datamodule, "stand_ins", ())),  # type: ignore[attr-defined]
     }
+
+
+def _pool(data: Any) -> tuple[list[str], list[str]]:
+    """Ids and contents of the clips, in the order of the data set."""
+    labels = data.labels("predict")
+    return [label.id for label in labels], [label.content for label in labels]
+
+
+def _copies(pairs: Sequence[tuple[str, str]], ids: Sequence[str], contents: Sequence[str]) -> dict[str, str]:
+    """Later to earlier clip of each pair, without versions of one content, which are alike on purpose."""
+    paired = {id for pair in pairs for id in pair}
+    content = {id: shown for id, shown in zip(ids, contents, strict=True) if id in paired}
+    return {later: first for first, later in pairs if content[first] != content[later]}
 
 
 def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -317,6 +317,8 @@ class KVQDataModule(L.LightningDataModule):
     ) -> LateLoader:
         train = split == "train"
         share = 1.0 if split == "predict" else self.unreadable_share
+        # One must be readable; what an interrupted prediction has left may be what cannot be read.
+        most = len(clips) if split == "predict" and len(clips) < len(self._clips(split)) else len(clips) - 1
         dataset = VideoQualityDataset(
             clips,
             self._views(train),
@@ -326,7 +328,7 @@ class KVQDataModule(L.LightningDataModule):
             seed=self._seed,
             reader=self.reader,
             on_unreadable=on_unreadable,
-            allowed=min(max(1, int(share * len(clips))), len(clips) - 1),
+            allowed=min(max(1, int(share * len(clips))), most),
         )
         return LateLoader(
             dataset,
