@@ -170,3 +170,15 @@ def test_the_budget_counts_every_member(tmp_path, members):
     with pytest.raises(CheckFailed, match="over the budget"):
         trainer(tmp_path, callbacks=[GFLOPsBudget(limit)]).predict(three, Clips())
     assert three.efficiency["gmacs"] == pytest.approx(3 * one.efficiency["gmacs"])
+
+
+def test_a_member_that_learnt_from_held_out_clips_stamps_all(tmp_path, members):
+    fair = members[0][0]
+    leaky = tmp_path / "leaky.ckpt"
+    torch.save({**torch.load(fair, weights_only=True), "transductive": True}, leaky)
+    found = []
+    for paths in ([fair], [fair, str(leaky)]):
+        task = teacher(9, members=paths)
+        trainer(tmp_path).predict(task, Clips())
+        found.append(task.transductive)
+    assert found == [False, True]
