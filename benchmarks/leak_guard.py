@@ -3,10 +3,10 @@
     python benchmarks/leak_guard.py [--root data/mini-kvq] [--videos FOLDER ...]
 
 Videos, of packages and of the given folders, are cut into windows of one second. Copies of each are planted: encoded
-again at crf 35, at half the size, without a tenth on every side, mirrored, and all of that at once. False alarms are
-counted on the neighbouring windows: every other window is guarded and those between are the pool, then the other way
-round. The mini-KVQ adds what a platform does to an upload (seven versions) and other takes of the same photograph.
-The last lines time the guard on made-up fingerprints of a large pool.
+again at crf 35, at half the size, without a tenth on every side, mirrored, all of that at once; and without its start.
+False alarms are counted on the neighbouring windows: every other window is guarded and those between are the pool,
+then the other way round. The mini-KVQ adds what a platform does to an upload (seven versions) and other takes of the
+same photograph. The last lines time the guard on made-up fingerprints of a large pool.
 """
 
 import argparse
@@ -51,12 +51,14 @@ def _cropped(image: Image.Image) -> Image.Image:
     return _sized(image.crop((across, down, image.width - across, image.height - down)), 1)
 
 
-ATTACKS: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {
-    "crf 35": (lambda image: image, 35),
-    "scale 0.5": (lambda image: _sized(image, 0.5), UPLOAD),
-    "crop 10 % a side": (_cropped, UPLOAD),
-    "mirror": (ImageOps.mirror, UPLOAD),
-    "all four at once": (lambda image: ImageOps.mirror(_sized(_cropped(image), 0.5)), 35),
+# What is done to each frame, the crf, and the first frame that is kept.
+ATTACKS: dict[str, tuple[Callable[[Image.Image], Image.Image], int, int]] = {
+    "crf 35": (lambda image: image, 35, 0),
+    "scale 0.5": (lambda image: _sized(image, 0.5), UPLOAD, 0),
+    "crop 10 % a side": (_cropped, UPLOAD, 0),
+    "mirror": (ImageOps.mirror, UPLOAD, 0),
+    "all four at once": (lambda image: ImageOps.mirror(_sized(_cropped(image), 0.5)), 35, 0),
+    "a twelfth of the time cut off": (lambda image: image, UPLOAD, FRAMES // 12),
 }
 
 
@@ -81,8 +83,8 @@ def plant(work: Path, videos: list[Path]) -> tuple[list[list[str]], list[str]]:
             for number, images in enumerate(windows(video)):
                 ids.append(f"{video.stem}/{number}.mp4")
                 write(images, work / ids[-1], UPLOAD)
-                for attack, (change, level) in ATTACKS.items():
-                    write([change(image) for image in images], work / attack / ids[-1], level)
+                for attack, (change, level, first) in ATTACKS.items():
+                    write([change(image) for image in images[first:]], work / attack / ids[-1], level)
         except Exception as error:  # a folder may hold anything
             print(f"left out: {video.name}: {error}", file=sys.stderr)
         of_video.append(ids)

@@ -18,6 +18,7 @@ from datamodules.video.backend import Limits
 from datamodules.video.orientation import frame_orientation
 from datamodules.video.pyav_backend import PyAVBackend
 from datamodules.video.reader import VideoReader
+from datamodules.video_files import name_videos
 from experiments.__main__ import main
 from experiments.ladder import content as making
 from experiments.ladder.encode import encode_all
@@ -160,6 +161,13 @@ def test_ladders_are_what_the_tables_say(built):
             assert low <= noted["qp"] <= high and noted["rank"] == rank
             assert encoder_quantiser(versions[rank]) == noted["qp"]
             assert plain_decode(versions[rank], [])[0] == content["frames"] == 5
+
+
+def test_the_table_is_a_list_of_clips_to_predict_with_their_contents(built):
+    _, root = built
+    rows = list(csv.DictReader((root / "ladder.csv").open()))
+    found = name_videos([root / "ladder.csv"], root)
+    assert {id: video.content for id, video in found.items()} == {row["filename"]: row["group"] for row in rows}
 
 
 def test_nothing_but_clips_and_tables_is_left(built):
