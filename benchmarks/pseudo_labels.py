@@ -83,7 +83,7 @@ def merge(folder: Path, rows: int) -> float:
     writer._table, writer._identity = folder / "labels.parquet", IDENTITY
     pool = Pool(rows)
     began = time.process_time()
-    writer._merge(pool)
+    writer._merge(pool, transductive=False)
     return time.process_time() - began
 
 

@@ -154,8 +154,8 @@ class Collate:
         """Batch ``samples``.
 
         Returns:
-            ``id``, ``origin`` and ``content`` (lists), ``views`` (name to (batch, *shape), of the view's type) and ``mos``
-            (float32 (batch,)); batch can be 0 in evaluation. The first fault where there is one.
+            ``id``, ``origin`` and ``content`` (lists), ``views`` (name to (batch, *shape), of the view's type) and
+            ``mos`` (float32 (batch,)); batch can be 0 in evaluation. The first fault where there is one.
         """
         for sample in samples:
             if isinstance(sample, Fault):

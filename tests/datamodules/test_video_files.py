@@ -28,7 +28,7 @@ def test_a_list_names_videos_relative_to_itself(pool):
     (pool / "all.csv").write_text("filename,group\npool/b.mp4,upload\nother/b.mp4,\n")
     assert [video.content for video in name_videos([pool / "all.csv"], pool / "root").values()] == ["upload", ""]
     (pool / "all.txt").write_text("pool/b.mp4\n\nother/c.mp4\n")
-    with pytest.raises(UserError, match="row 3 names 'other/c.mp4', which is not there"):
+    with pytest.raises(UserError, match=r"row 3 names 'other/c\.mp4', which is not there"):
         find_videos([pool / "all.txt"])
 
 

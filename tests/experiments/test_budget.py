@@ -11,7 +11,6 @@ from experiments.budget import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENT = ROOT / "configs" / "exp" / "kvq" / "sharpmind_student.yaml"
-EXPERIMENTS = sorted((ROOT / "configs" / "exp" / "kvq").glob("*.yaml"))
 
 SMALL = {
     "data": {
@@ -81,11 +80,6 @@ def test_the_student_costs_what_was_published(tmp_path: Path) -> None:
     assert sum(part["gmacs"] for part in row["branches"].values()) == pytest.approx(row["gmacs"])
     assert sum(part["params_m"] for part in row["branches"].values()) == pytest.approx(row["params_m"])
     assert row["uncounted"] == [] and row["counters"] == {"params_unused_m": 0.0}
-
-
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_every_experiment_meets_the_challenges_limit(path: Path) -> None:
-    assert figures(path)["gmacs"] <= 120
 
 
 def test_over_the_limit_the_exit_code_is_1(small: Path, capsys) -> None:

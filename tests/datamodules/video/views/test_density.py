@@ -102,6 +102,15 @@ def test_every_measure_ranks_strong_over_weak_over_flat() -> None:
         assert tile_densities(np.full((56, 224), 0.3, np.float32), boxes, flat).max() == 0
 
 
+def test_tiles_have_the_density_of_the_frame_around_them() -> None:
+    image = levels(0.5 + 10 * NORMAL)
+    whole = tile_densities(image, np.array([[0, 0, SIDE, SIDE]]))
+    assert whole.tolist() == [density(image)]
+    parts = tile_densities(image, grid(SIDE, SIDE, SIDE // 4))
+    assert len(parts) == 16 and parts.mean() == pytest.approx(density(image))
+    assert tile_densities(image, grid(SIDE, SIDE, SIDE // 4), denoise_sigma=1.5).max() == 0
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     height=st.integers(1, 4000),
@@ -129,7 +138,7 @@ def test_any_frame_can_give_the_tiles(height: int, width: int, size: int, tiles:
     if new != (height, width):
         assert len(grid_or_none(height, width, size, border)) < tiles
         scale = new[0] / height, new[1] / width
-        assert min(scale) > 1 - 1e-9 and abs(round(height * scale[1]) - new[0]) <= max(1, scale[1])
+        assert min(scale) > 1 - 1e-9 and abs(scale[0] - scale[1]) <= 1 / height + 1 / width  # rounding to whole pixels
 
 
 def grid_or_none(height: int, width: int, size: int, border: float) -> np.ndarray:

@@ -174,3 +174,24 @@ def test_no_slot_holds_on_to_its_frame(make_timeline, folder, make, train) -> No
         assert rendered.untyped_storage().nbytes() == rendered.nbytes
         picture.rgb()[:] = 0
         assert torch.equal(rendered, whole)
+
+
+@pytest.mark.parametrize("make", CASES)
+def test_two_videos_may_be_read_side_by_side(make_timeline, folder, make) -> None:
+    view, draw, timeline = make(folder), Draw(3, 4, VIDEOS[0], True), make_timeline(6)
+    look = view.look(timeline, draw)
+    if look is None:
+        return
+
+    def half(begin: int, index: int) -> Made:
+        """Flat on the left in one video, on the right in the other."""
+        picture = Made(240, 400, begin + index)
+        picture.rgb()[:, slice(0, 200) if begin else slice(200, 400)] = 90
+        return picture
+
+    ready = {begin: view.seen(half(begin, look), draw) for begin in (0, 10)}
+    for begin in ready:
+        alone = make(folder).seen(half(begin, look), draw)
+        for slot, index in enumerate(view.frames(timeline, draw)):
+            picture = half(begin, index)
+            assert torch.equal(ready[begin].render(picture, slot, draw), alone.render(picture, slot, draw))
