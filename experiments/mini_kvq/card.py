@@ -106,7 +106,8 @@ formula. A figure on this set is never a KVQ result and says nothing about one.
 - `val_pairs.csv test_pairs.csv`: rank pairs, `nonsource` of two contents, `source` of two versions of one. Their ranks
   follow from the labels; near ties (below 0.1) are left out.
 - `folds.csv`: five folds. Folds and splits keep a source whole: all windows of a video, both pictures of a stereo pair.
-- `unlabelled/`: {spread["unlabelled"]} clips of training sources and of other pictures, for pseudo-labels.
+- `unlabelled/`: {spread["unlabelled"]} clips of training sources and of other pictures, for pseudo-labels;
+  `unlabelled.csv` says which of them show one content.
 - `manifest.json`: source, recipe, VMAF-NEG and fold of every clip. Seed {manifest["seed"]}.
 
 ## How a clip is made

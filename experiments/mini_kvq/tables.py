@@ -19,11 +19,11 @@ _TRIES = 4000
 
 
 def write_tables(root: Path, clips: Sequence[Clip], scores: Mapping[str, float | None], seed: int) -> dict[str, int]:
-    """Write ``{train,val,test}.csv``, ``{val,test}_pairs.csv``, ``folds.csv``, and ``labels.csv`` with all labels.
+    """Write ``{train,val,test}.csv``, ``{val,test}_pairs.csv``, ``folds.csv``, ``labels.csv`` and ``unlabelled.csv``.
 
     Args:
         root: Folder of the data set.
-        clips: All clips; unlabelled ones are passed over.
+        clips: All clips; of the unlabelled ones only the contents are told.
         scores: Id to score.
         seed: Seed of pairs and folds.
 
@@ -39,6 +39,9 @@ def write_tables(root: Path, clips: Sequence[Clip], scores: Mapping[str, float |
             write_pairs(
                 root / f"{split}_pairs.csv", draw_pairs(rows, known, random.Random(seed_of(seed, "pairs", split)))
             )
+    # Versions of one content are no copies of each other to whoever labels the pool.
+    pool = [f"{clip.id},{clip.content.name}\n" for clip in clips if clip.content.split == "unlabelled"]
+    write_text(root / "unlabelled.csv", "".join(["filename,group\n", *pool]))
     # Of all splits, to score pooled predictions of the folds.
     write_labels(root / "labels.csv", [label for split in SPLITS for label in read_labels(root / f"{split}.csv")])
     labelled = [clip for clip in clips if clip.id in known]

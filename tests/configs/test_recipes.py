@@ -91,6 +91,7 @@ def test_the_docs_table_is_what_the_configs_give(monkeypatch: pytest.MonkeyPatch
 
 VIEWS: dict[str, dict[str, Any]] = {
     "KeyFrames": {"size": 64},
+    "LocalCrops": {"size": 64},
     "MotionClip": {"size": 64, "length": 8},
     "DensitySlices": {"size": 64, "tiles": 2},
     "Fragments": {"rows": 2, "columns": 2},
