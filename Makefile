@@ -1,7 +1,7 @@
 # Every target does its own set-up in .venv; nothing else on the machine is touched.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: demo test slow prove lint bench setup clean
+.PHONY: demo test slow prove lint bench docs setup clean
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ prove: setup
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Tables of the docs that are made from the configs.
+docs: setup
+	$(BIN)/python docs/make_tables.py
 
 clean:
 	rm -rf .venv build *.egg-info
