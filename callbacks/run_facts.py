@@ -39,5 +39,6 @@ class RunFacts(L.Callback):
                 "label_sd": float(sd),
                 "train_scores": sorted(float(label.score) for label in data.labels("train")),
                 "split_hash": data.split_hash,
+                "stand_ins": list(getattr(data, "stand_ins", ())),
             }
         checkpoint[KEY] = facts
