@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXP, ABLATION = ROOT / "configs/exp/kvq", ROOT / "configs/ablation"
 WITH, WITHOUT = "base", "mini_distilled_no_pool"
+MEMBERS = 3
 SPLITS = {"val": ("val",), "test": ("test",), "both": ("val", "test")}
 
 
@@ -30,12 +31,16 @@ def pipeline(data: Path, runs: Path, seeds: int) -> None:
     type_("-m", "experiments", "prepare", "mini-kvq", "--root", data)
     every = ["--data.init_args.predict_paths", f"[{data}]"]
     type_(train, "predict", "--config", EXP / "features/lite0.yaml", *common, *every)
-    type_(train, "fit", "--config", teacher, *common)
-    type_(train, "test", "--config", teacher, *common)
+    for seed in range(MEMBERS):
+        type_(train, "fit", "--config", teacher, *common, "--seed_everything", seed)
+    members = ",".join(str(runs / f"mini_teacher/base-seed{seed}/checkpoints/best.ckpt") for seed in range(MEMBERS))
+    together = ["--run.variant", "ensemble", "--model.init_args.members", f"[{members}]"]
+    for command in ("validate", "test"):
+        type_(train, command, "--config", teacher, *common, *together)
     layer = ["--config", ROOT / "configs/trainer/pseudo_labels.yaml"]
     unlabelled = ["--data.init_args.predict_paths", f"[{data / 'unlabelled.csv'}]"]
-    type_(train, "predict", "--config", teacher, *layer, *common, *unlabelled)
-    labels = ["--data.init_args.pool.labels", runs / "mini_teacher/base-seed0/pseudo_labels.parquet"]
+    type_(train, "predict", "--config", teacher, *layer, *common, *together, *unlabelled)
+    labels = ["--data.init_args.pool.labels", runs / "mini_teacher/ensemble-seed0/pseudo_labels.parquet"]
     for seed in range(seeds):
         for config, more in ((ABLATION / f"{WITHOUT}.yaml", []), (EXP / "mini_distilled.yaml", labels)):
             for command in ("fit", "test"):
@@ -58,7 +63,7 @@ def judged(data: Path, runs: Path, seeds: int, splits: tuple[str, ...]) -> dict:
         said = [rows[label.id] for label in labels]
         return draws.whole(said)["srocc"], draws.scores(said)["srocc"]
 
-    teacher, _ = scores("mini_teacher/base-seed0")
+    teacher, _ = scores("mini_teacher/ensemble-seed0")
     pool = [scores(f"mini_distilled/{WITH}-seed{seed}") for seed in range(seeds)]
     plain = [scores(f"mini_distilled/{WITHOUT}-seed{seed}") for seed in range(seeds)]
     changes = [ours[0] - theirs[0] for ours, theirs in zip(pool, plain, strict=True)]

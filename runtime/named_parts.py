@@ -5,7 +5,7 @@ from typing import Any
 
 # Dicts of parts by name. The parser replaces a dict as a whole, so that a layer which changes one view would lose all
 # others without a word.
-PARTS = ("views", "branches", "terms")
+PARTS = ("views", "train_views", "branches", "terms")
 
 
 def completed(layer: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
