@@ -1,9 +1,9 @@
 """Prepare a data set: the small mini-kvq, ladders of your own clips, or features made elsewhere."""
 
 import argparse
-import sys
 from pathlib import Path
 
+from experiments.build_folder import clip_bar, positive
 from experiments.features.importing import add_features
 from experiments.ladder.command import add_ladder
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     mini = names.add_parser("mini-kvq", help="22 contents in 7 versions each, labelled by VMAF-NEG; a few minutes")
     mini.add_argument("--root", required=True, metavar="DIR", type=Path, help="folder of the data set")
-    mini.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")
+    mini.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes (default: 2)")
     mini.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
     mini.add_argument("--contents", type=int, metavar="N", help="only so many labelled contents, for a quick look")
     mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
@@ -31,24 +31,19 @@ def prepare_mini_kvq(args: argparse.Namespace) -> int:
     """Build the mini-KVQ."""
     import time
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from experiments.mini_kvq.build import MANIFEST, build, cpu_seconds
     from experiments.mini_kvq.card import summary
     from records.files import read_json
 
     started = time.monotonic()
-    columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("clips", total=None)
+    with clip_bar() as progress:
         made = build(
             args.root,
             seed=args.seed,
             jobs=args.jobs,
             contents=args.contents,
             seconds=args.seconds,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     if not made:
         print(f"{args.root} is complete; nothing to do")
@@ -56,10 +51,3 @@ def prepare_mini_kvq(args: argparse.Namespace) -> int:
     print(summary(read_json(args.root / MANIFEST)))
     print(f"built in {time.monotonic() - started:.0f} s, {cpu_seconds():.0f} s of processor time")
     return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value

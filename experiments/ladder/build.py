@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.video_files import find_videos
+from experiments.build_folder import claim
 from experiments.data_report.processes import each
 from experiments.ladder.content import WORK, is_there, make_content, note_death, read_record, record_path
 from experiments.ladder.plan import BANDS, FOLDER, Content, make_plan
@@ -15,7 +16,7 @@ from records.errors import CheckFailed, UserError
 from records.files import read_json, write_json, write_text
 from records.hashing import value_hash
 
-RECIPE, MANIFEST, TABLE = "recipe.json", "manifest.json", "ladder.csv"
+MANIFEST, TABLE = "manifest.json", "ladder.csv"
 
 
 def build(
@@ -52,7 +53,7 @@ def build(
     plan = make_plan(source, find_videos([source]), seed, limit)
     recipe = {"data": "ladder", "seed": seed, "limit": limit, "bands": [list(band) for band in BANDS]}
     recipe["clips"] = value_hash([(content.source, content.path.stat().st_size) for content in plan])
-    _claim(root, recipe)
+    claim(root, recipe, "ladders", {"clips": "other clips"})
     _reopen(root, plan)
     if (root / MANIFEST).is_file():
         return False
@@ -86,25 +87,6 @@ def table_of(contents: dict[str, dict[str, Any]]) -> str:
     rows = [(name, group, v["rank"]) for group, record in contents.items() for name, v in record["versions"].items()]
     writer.writerows(sorted(rows))
     return text.getvalue()
-
-
-def _claim(root: Path, recipe: dict[str, Any]) -> None:
-    if root.exists() and not root.is_dir():
-        raise UserError("is not a folder", where=str(root))
-    if not (root / RECIPE).is_file():
-        if root.is_dir() and any(root.iterdir()):
-            raise UserError("holds something else", where=str(root), mend="name a new folder with --root")
-        write_json(root / RECIPE, recipe)
-        return
-    found = read_json(root / RECIPE)
-    differing = [key for key in recipe if found.get(key) != recipe[key]]
-    if differing:
-        was = ", ".join(
-            "other clips" if key == "clips" else f"{key} {found.get(key)} instead of {recipe[key]}" for key in differing
-        )
-        raise UserError(
-            f"holds ladders begun with {was}", where=str(root), mend="name another folder with --root, or delete it"
-        )
 
 
 def _reopen(root: Path, plan: Sequence[Content]) -> None:

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.build_folder import clip_bar, positive
+
 
 def add_ladder(names: Any) -> None:
     """Add the sub-command to those of ``prepare``."""
@@ -14,31 +16,26 @@ def add_ladder(names: Any) -> None:
     ladder.add_argument(
         "--from", required=True, metavar="FOLDER", type=Path, dest="source", help="folder of the clips, searched below"
     )
-    ladder.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")
+    ladder.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes (default: 2)")
     ladder.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
-    ladder.add_argument("--limit", type=_positive, metavar="N", help="draw so many of the clips (default: all)")
+    ladder.add_argument("--limit", type=positive, metavar="N", help="draw so many of the clips (default: all)")
     ladder.set_defaults(prepare=prepare_ladder)
 
 
 def prepare_ladder(args: argparse.Namespace) -> int:
-    """Build the ladders."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    """Build the ladders; the exit code is 1 where clips were left out."""
     from experiments.ladder.build import MANIFEST, build
     from records.files import read_json
 
     started = time.monotonic()
-    columns = TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("clips", total=None)
+    with clip_bar() as progress:
         made = build(
             args.root,
             args.source,
             seed=args.seed,
             jobs=args.jobs,
             limit=args.limit,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     if not made:
         print(f"{args.root} is complete; nothing to do")
@@ -51,11 +48,4 @@ def prepare_ladder(args: argparse.Namespace) -> int:
         print(f"{len(broken)} clips left out; {MANIFEST} lists them:", file=sys.stderr)
         for source, why in list(broken.items())[:5]:
             print(f"  {source}: {why}", file=sys.stderr)
-    return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    return int(bool(broken))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.build_folder import claim
 from experiments.mini_kvq.camera import film_photo, film_video
 from experiments.mini_kvq.label import FORMULA, Labeller, Master, choose_labeller, make_master, measure, score_of
 from experiments.mini_kvq.native import degrade
@@ -24,7 +25,7 @@ from records.errors import UserError
 from records.files import read_json, write_json
 from records.hashing import value_hash
 
-RECIPE, MANIFEST, CARD, WORK = "recipe.json", "manifest.json", "README.md", ".work"
+MANIFEST, CARD, WORK = "manifest.json", "README.md", ".work"
 _stop: Any = None
 
 
@@ -57,7 +58,7 @@ def build(
     recipe = {"data": "mini-kvq", "seed": seed, "contents": contents, "seconds": seconds}
     recipe["plan"] = value_hash([content.describe() for content in plan])
     clips = number_clips(plan)
-    _claim(root, recipe)
+    claim(root, recipe, "a mini-kvq")
     if all(is_done(root, clip) for clip in clips) and (root / MANIFEST).is_file():
         return False
     labeller = choose_labeller()
@@ -92,23 +93,6 @@ def record_path(root: Path, id: str) -> Path:
 def is_done(root: Path, clip: Clip) -> bool:
     """Whether a clip stands in its place, which it does only once it is measured."""
     return (root / clip.id).is_file() and ((root / MANIFEST).is_file() or record_path(root, clip.id).is_file())
-
-
-def _claim(root: Path, recipe: dict[str, Any]) -> None:
-    if root.exists() and not root.is_dir():
-        raise UserError("is not a folder", where=str(root))
-    if not (root / RECIPE).is_file():
-        if root.is_dir() and any(root.iterdir()):
-            raise UserError("holds something else", where=str(root), mend="name a new folder with --root")
-        write_json(root / RECIPE, recipe)
-        return
-    found = read_json(root / RECIPE)
-    differing = [key for key in recipe if found.get(key) != recipe[key]]
-    if differing:
-        was = ", ".join(f"{key} {found.get(key)} instead of {recipe[key]}" for key in differing)
-        raise UserError(
-            f"holds a mini-kvq begun with {was}", where=str(root), mend="name another folder with --root, or delete it"
-        )
 
 
 def _keep_records(root: Path, clips: Sequence[Clip]) -> None:

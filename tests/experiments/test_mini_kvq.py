@@ -273,11 +273,14 @@ def test_tiny_build_is_a_data_set_that_can_be_trained_on(tiny: Path) -> None:
     assert sets.labels("train") and sets.labels("val") and sets.pairs("val") is not None
     assert not {label.content for label in sets.labels("train")} & {label.content for label in sets.labels("val")}
     assert len(list((tiny / "unlabelled").glob("*.mp4"))) == 4
+    rows = list(csv.DictReader((tiny / "unlabelled.csv").open()))
+    assert len({row["filename"] for row in rows}) == 4 and len({row["group"] for row in rows}) == 1
 
 
 def test_no_working_file_is_left(tiny: Path) -> None:
     names = {path.name for path in tiny.iterdir()}
     tables = {"train.csv", "val.csv", "test.csv", "val_pairs.csv", "test_pairs.csv", "folds.csv", "labels.csv"}
+    tables |= {"unlabelled.csv"}
     assert names == tables | {"train", "val", "test", "unlabelled", "recipe.json", "manifest.json", "README.md"}
     assert {path.suffix for path in tiny.rglob("*") if path.parent != tiny and path.is_file()} == {".mp4"}
 
