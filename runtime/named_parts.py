@@ -33,11 +33,18 @@ def completed(layer: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
 
 
 def merged(below: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-    """Both layers as one; where a class is exchanged, nothing is left of the other one's arguments."""
+    """Both layers as one; where a class is exchanged, nothing is left of the other one's arguments.
+
+    Args:
+        below: The layers below, merged.
+        layer: The completed layer: parts that it does not have were left out.
+    """
     if "class_path" in layer and below.get("class_path", layer["class_path"]) != layer["class_path"]:
         return copy.deepcopy(layer)
     result = dict(below)
     for key, value in layer.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         result[key] = merged(below[key], value) if both else copy.deepcopy(value)
+        if both and key in PARTS:
+            result[key] = {name: part for name, part in result[key].items() if name in value}
     return result

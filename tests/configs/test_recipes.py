@@ -6,11 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from experiments.budget import figures, parsed
+from records.bank_writer import BankWriter
+from records.feature_bank import BankHeader, FeatureBank
+from records.pseudo_labels import write_pseudo_labels
 from runtime.build import build
 from tests.command import ROOT, train
 from tests.tiny_kvq import make_tiny_kvq
@@ -183,12 +187,44 @@ def test_every_branch_learns_and_predicts_alike_twice(path: Path, tmp_path: Path
         assert torch.equal(network(batch), network(batch))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["zqe_small", "modular_triple", "fastvqa_16"])
-def test_recipes_of_every_kind_of_view_fit_a_tiny_set(name: str, tmp_path: Path) -> None:
-    make_tiny_kvq(tmp_path / "data", 4, val=1, test=1, width=96, height=96)
-    layer = written(ROOT / f"configs/exp/kvq/{name}.yaml", tmp_path)
-    done = train("fit", "--config", layer, "--run.experiment", name, cwd=tmp_path)
+def fill_banks(views: dict[str, Any], root: Path) -> None:
+    """Rows for every clip of the tiny set, in the banks that a recipe's view of experts reads."""
+    experts = views["experts"]["init_args"]["experts"] if "experts" in views else {}
+    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.mp4"))
+    draw = np.random.default_rng(0)
+    for name, width in experts.items():
+        bank = FeatureBank.prepare(root / "bank" / name, BankHeader(name, "1", "", "", 1, width), ids)
+        writer = BankWriter(bank)
+        writer.write(ids, draw.normal(size=(len(ids), 1, width)))
+        writer.close()
+
+
+def write_pool(root: Path, folder: Path) -> None:
+    """Pseudo-labels of two contents that stand beside the data."""
+    clips = make_tiny_kvq(folder, 2, width=96, height=96, seed=1)
+    ids = sorted(path.relative_to(clips).as_posix() for path in clips.rglob("*.mp4"))
+    scores = np.linspace(2, 4, len(ids))
+    contents = [f"pool/{place // 7}" for place in range(len(ids))]
+    write_pseudo_labels(root / "pool.parquet", ids, scores, np.full(len(ids), np.nan), contents, {"teacher": []})
+
+
+# One for each kind of view and of rule; the others in `make prove`.
+FIRST = ("zqe_small", "modular_triple", "fastvqa_16", "rq_vqa", "evqa_stage1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow if p.stem in FIRST else pytest.mark.prove, id=p.stem) for p in RECIPES],
+)
+def test_a_recipe_fits_a_tiny_set(path: Path, tmp_path: Path) -> None:
+    data = make_tiny_kvq(tmp_path / "data", 4, val=1, test=1, width=96, height=96)
+    fill_banks(parsed(path)[1], data)
+    words = []
+    if "pool" in path.read_text(encoding="utf-8"):
+        write_pool(tmp_path, tmp_path / "pool")
+        words = ["--data.init_args.pool.labels", "pool.parquet", "--data.init_args.pool.root", "pool"]
+    layer = written(path, tmp_path)
+    done = train("fit", "--config", layer, "--run.experiment", path.stem, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    summary = json.loads((tmp_path / f"runs/{name}/base-seed0/summary.json").read_text())
-    assert summary["val"]["n"] == 7 and summary["gmacs"] > 0
+    summary = json.loads((tmp_path / f"runs/{path.stem}/base-seed0/summary.json").read_text())
+    assert summary["val"]["n"] == 7 and summary["params_m"] > 0

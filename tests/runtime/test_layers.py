@@ -123,6 +123,13 @@ def test_a_view_set_to_null_is_left_out_and_a_new_one_joins(tmp_path: Path) -> N
     assert set(views) == {"frames", "crops"}
 
 
+def test_a_view_left_out_stays_out_in_the_layers_above(tmp_path: Path) -> None:
+    passed(tmp_path, "{motion: null}")
+    (tmp_path / "top.yaml").write_text("base: high.yaml\ndata: {init_args: {views: {new: {class_path: a.New}}}}\n")
+    last = yaml.safe_load(expand(["--config", str(tmp_path / "top.yaml")])[-1])
+    assert set(last["data"]["init_args"]["views"]) == {"frames", "new"}
+
+
 def test_parts_of_three_layers_add_up_and_an_exchanged_class_leaves_nothing_behind(tmp_path: Path) -> None:
     passed(tmp_path, "{motion: {class_path: a.Other, init_args: {span: 1}}}")
     (tmp_path / "top.yaml").write_text(
