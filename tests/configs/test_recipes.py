@@ -220,7 +220,7 @@ def test_a_recipe_fits_a_tiny_set(path: Path, tmp_path: Path) -> None:
     data = make_tiny_kvq(tmp_path / "data", 4, val=1, test=1, width=96, height=96)
     fill_banks(parsed(path)[1], data)
     words = []
-    if "pool" in path.read_text(encoding="utf-8"):
+    if "pool_loss" in path.read_text(encoding="utf-8"):
         write_pool(tmp_path, tmp_path / "pool")
         words = ["--data.init_args.pool.labels", "pool.parquet", "--data.init_args.pool.root", "pool"]
     layer = written(path, tmp_path)
