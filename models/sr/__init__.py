@@ -1,0 +1,1 @@
+"""Networks of super-resolution and what goes around them."""
