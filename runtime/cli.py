@@ -18,8 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from callbacks.expert_features import ExpertFeatureWriter
 from callbacks.gflops_budget import GFLOPsBudget
+from callbacks.image_scores import ImageScoreTable
 from callbacks.predictions import PredictionTable
+from callbacks.restored_images import RestoredImages
 from callbacks.run_facts import RunFacts
+from lightning_modules.sr_task import SRTask
 from lightning_modules.vqa_expert import VQAExpert
 from records.errors import UserError
 from records.files import write_text
@@ -137,7 +140,7 @@ class CLI(LightningCLI):
         page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
         self.status = StatusFile(self.run_folder.status, page)
         own: list[L.Callback] = [AgreedSigterm(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
-        own.append(ExpertFeatureWriter() if isinstance(self.model, VQAExpert) else PredictionTable())
+        own += self._outputs()
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:
             own.append(RichProgressBar(refresh_rate=20))
@@ -153,6 +156,11 @@ class CLI(LightningCLI):
             "enable_checkpointing": self.subcommand == "fit",
         }
         return self._instantiate_trainer(given | changes, own)
+
+    def _outputs(self) -> list[L.Callback]:
+        if isinstance(self.model, SRTask):
+            return [ImageScoreTable(), RestoredImages()]
+        return [ExpertFeatureWriter() if isinstance(self.model, VQAExpert) else PredictionTable()]
 
     def _refuse_command(self) -> None:
         commands = getattr(self.model, "commands", (self.subcommand,))

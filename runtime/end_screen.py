@@ -18,14 +18,14 @@ class Ending:
         run: Run folder.
         title: What ended, for example ``fit finished``.
         figures: Name and text of each figure, in order.
-        worst: Path, label and prediction of the clips that are furthest off.
+        worst: The files that are furthest off, a line each.
         next: Command to type next.
     """
 
     run: Path
     title: str
     figures: dict[str, str] = field(default_factory=dict)
-    worst: list[tuple[Path, float, float]] = field(default_factory=list)
+    worst: list[str] = field(default_factory=list)
     next: str = ""
 
 
@@ -42,9 +42,8 @@ def show(ending: Ending, console: Console | None = None) -> None:
     table.add_column(overflow="fold")
     for name, text in ending.figures.items():
         table.add_row(cell(name), cell(text))
-    for index, (path, target, prediction) in enumerate(ending.worst):
-        label = "furthest off" if index == 0 else ""
-        table.add_row(label, cell(f"{path}  label {target:.2f}, predicted {prediction:.2f}"))
+    for index, line in enumerate(ending.worst):
+        table.add_row("furthest off" if index == 0 else "", cell(line))
     # What is copied stands outside the table, on one line however long.
     console.print(Text.assemble((f"{ending.title}: ", "bold"), cell(str(ending.run))), soft_wrap=True)
     console.print(table)
@@ -65,10 +64,17 @@ def with_interval(value: float, reach: tuple[float, float] | None) -> str:
     return f"{value:.4f}, 95 % interval {reach[0]:.4f} to {reach[1]:.4f} over contents"
 
 
-def with_change(change: tuple[float, float, float] | None, name: str) -> str:
-    """A change against a baseline as text; inside its interval of zero it is called open."""
+def with_change(change: tuple[float, float, float] | None, name: str, sign: int = 1) -> str:
+    """A change against a baseline as text; inside its interval of zero it is called open.
+
+    Args:
+        change: Change, low and high; None where there is nothing to compare.
+        name: The baseline.
+        sign: 1 where more is better, -1 where less is.
+    """
     if change is None:
-        return f"{name} has no predictions for the same clips"
+        return f"{name} has no predictions for the same files"
     value, low, high = change
-    verdict = "better" if low > 0 else "worse" if high < 0 else "open: the interval holds zero"
+    moved = 1 if low > 0 else -1 if high < 0 else 0
+    verdict = {0: "open: the interval holds zero", 1: "better", -1: "worse"}[moved * sign]
     return f"{value:+.4f} to {name}, 95 % interval {low:+.4f} to {high:+.4f} ({verdict})"

@@ -3,21 +3,24 @@
 import shlex
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_modules.sr_task import SRTask
 from records.feature_bank import stand_in_note
 from records.files import read_json
 from records.provenance import environment
-from runtime.end_screen import Ending, show, with_change, with_interval
+from runtime.end_screen import Ending, show
+from runtime.image_outcome import ImageOutcome
+from runtime.quality_outcome import QualityOutcome
 from runtime.record import read_metrics
 from runtime.run_index import refresh_index
 from runtime.status import read_status
-from runtime.summary import Judged, compare, judged, update_summary
+from runtime.summary import update_summary
 
 if TYPE_CHECKING:
     from runtime.cli import CLI
 
+Outcome = QualityOutcome | ImageOutcome
 SPLITS = {"fit": "val", "validate": "val", "test": "test", "predict": "predict"}
 
 
@@ -32,13 +35,14 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
     split = SPLITS[command]
     data = cli.trainer.datamodule  # type: ignore[attr-defined]
     data.setup({"fit": "validate"}.get(command, command))
-    ours = judged(folder, split, data.pairs(split) if split != "predict" else [])
+    kind = ImageOutcome if isinstance(cli.model, SRTask) else QualityOutcome
+    ours = kind(folder, split, data, str(cli.model.monitor), str(cli.model.mode))
     values = _figures(cli, ours, split, seconds)
     for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
         values |= getattr(callback, "figures", {})
     update_summary(folder, values)
-    ending = Ending(folder, f"{command} finished", _told(cli, ours, values, split), _worst(ours, data), _next(cli))
-    show(ending)
+    told = _told(cli, ours, values, split)
+    show(Ending(folder, f"{command} finished", told, ours.worst(), _next(cli, ours.after)))
     refresh_index(cli.run_folder.root)
 
 
@@ -58,12 +62,12 @@ def tell_finished(cli: "CLI") -> None:
     show(Ending(folder, "nothing to do", told, next=_next(cli)))
 
 
-def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dict[str, Any]:
+def _figures(cli: "CLI", ours: Outcome, split: str, seconds: float | None) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "experiment": cli.run_folder.experiment,
         "variant": cli.run_folder.variant,
         "seed": cli.run_folder.seed,
-        "score_name": {"final": "final", "final_no_rank": "(SROCC + PLCC) / 2"}[ours.score_name],
+        "score_name": ours.name,
         "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
         "transductive": bool(getattr(cli.model, "transductive", False)),
         **_origins(cli.model),
@@ -76,16 +80,9 @@ def _figures(cli: "CLI", ours: Judged, split: str, seconds: float | None) -> dic
     }
     if seconds is not None:
         figures |= {"fit_seconds": round(seconds + cli.status.before, 1), "epochs": cli.trainer.current_epoch}
-    if ours.rows:
-        bootstrap, prediction = ours.draws()
-        whole = bootstrap.whole(prediction)
-        known = {name: value for name, value in whole.items() if value == value}
-        figures[split] = {
-            **known,
-            "n": len(ours.rows),
-            "score": known.get(ours.score_name),
-            "interval": ours.interval(),
-        }
+    scores = ours.scores()
+    if scores is not None:
+        figures[split] = scores
     return figures
 
 
@@ -106,19 +103,9 @@ def _course(cli: "CLI") -> dict[str, Any]:
     return {name: {"epoch": row["epoch"], "step": row["step"], "score": row[monitor]} for name, row in chosen.items()}
 
 
-def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[str, str]:
-    told: dict[str, str] = {}
-    scores = values.get(split)
-    if scores and scores["score"] is not None:
-        told[f"{split} {values['score_name']}"] = with_interval(scores["score"], scores["interval"])
-        told["SROCC, PLCC"] = f"{scores.get('srocc', 0):.4f}, {scores.get('plcc', 0):.4f} over {scores['n']} clips"
-        baseline = cli.options.run.baseline
-        if baseline:
-            told["change"] = with_change(compare(ours, cli.run_folder.root / baseline, split), baseline)
-    elif split == "test":
-        told["score"] = "none: the test clips have no labels; predictions are in predictions.parquet"
-    elif split == "predict" and (cli.run_folder.path / "predictions.parquet").is_file():
-        told["written"] = str(cli.run_folder.path / "predictions.parquet")
+def _told(cli: "CLI", ours: Outcome, values: dict[str, Any], split: str) -> dict[str, str]:
+    baseline = cli.options.run.baseline
+    told = ours.told(values.get(split), cli.run_folder.root / baseline if baseline else None)
     if values["transductive"]:
         told["transductive"] = "validation or test clips may be among those trained on; no fair score of unseen clips"
     if values["stand_ins"]:
@@ -137,16 +124,11 @@ def _told(cli: "CLI", ours: Judged, values: dict[str, Any], split: str) -> dict[
     return told
 
 
-def _worst(ours: Judged, data: Any) -> list[tuple[Path, float, float]]:
-    rows = sorted(ours.rows, key=lambda row: -abs(row.prediction - (row.target or 0.0)))[:3]
-    return [(Path(data.root) / row.id, float(row.target or 0.0), row.prediction) for row in rows]
-
-
-def _next(cli: "CLI") -> str:
+def _next(cli: "CLI", after: str = "") -> str:
     words = sys.argv[1:]
     if cli.subcommand == "fit":
         drop = {"--restart", "--dry_run"}
         return "python train.py test " + shlex.join(word for word in words[1:] if word not in drop)
     if cli.subcommand in ("validate", "test"):
-        return f"python -m experiments assess VIDEO_OR_FOLDER --checkpoint {shlex.quote(str(cli.run_folder.best))}"
+        return after.format(checkpoint=shlex.quote(str(cli.run_folder.best)))
     return ""

@@ -12,13 +12,15 @@ from records.files import read_json, write_text
 from runtime.record import read_metrics
 from runtime.status import read_status
 
+# Runs of an older version do not name theirs.
 MONITOR = "val/final_score"
 
 # Heading and what it means, in the order of the columns.
 COLUMNS = {
     "run": "experiment / variant and seed; opens the folder",
     "state": "running, finished, interrupted or failed",
-    "score": "best validation score: the official one where rank pairs exist, else (SROCC + PLCC) / 2",
+    "score": "best validation score: what the column judged by names",
+    "judged by": "quality: the official score where rank pairs exist, else (SROCC + PLCC) / 2; images: the mean figure",
     "interval": "95 % over contents",
     "test": "the same score on the test split, where it was scored",
     "course": "validation score of every epoch",
@@ -97,7 +99,8 @@ def write_index(root: Path) -> Path:
 
 def _row(root: Path, folder: Path) -> str:
     status, summary = read_status(folder / "status.json"), _summary(folder / "summary.json")
-    course = [row[MONITOR] for row in read_metrics(folder) if _is_number(row.get(MONITOR))]
+    monitor, best = str(status.get("monitor") or MONITOR), min if status.get("mode") == "min" else max
+    course = [row[monitor] for row in read_metrics(folder) if _is_number(row.get(monitor))]
     val, test = (dict(scores) if isinstance(scores := summary.get(split), dict) else {} for split in ("val", "test"))
     name = folder.relative_to(root).as_posix()
     state = str(status.get("state", "unknown"))
@@ -107,7 +110,8 @@ def _row(root: Path, folder: Path) -> str:
     cells = [
         f"<td><a href='{quote(name)}/'>{html.escape(_readable(name))}</a></td>",
         f"<td class='{html.escape(state, quote=True)}' title='{why}'>{html.escape(state)}</td>",
-        _number(val.get("score", max(course, default=None)), 4),
+        _number(val.get("score", best(course, default=None)), 4),
+        f"<td class=q>{html.escape(str(summary.get('score_name', '')))}</td>",
         f"<td class=q>{_interval(val.get('interval'))}</td>",
         _number(test.get("score"), 4),
         f"<td data-v='{course[-1] if course else ''}'>{_sparkline(course)}</td>",

@@ -38,6 +38,8 @@ class StatusFile(L.Callback):
                 "step": trainer.global_step,
                 "max_epochs": trainer.max_epochs,
                 "world_size": trainer.world_size,
+                "monitor": str(getattr(trainer.lightning_module, "monitor", "")),
+                "mode": str(getattr(trainer.lightning_module, "mode", "max")),
                 "pid": os.getpid(),
                 "started": self.started,
                 "updated": time.time(),

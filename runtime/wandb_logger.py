@@ -68,7 +68,13 @@ class DashboardLogger(WandbLogger):
         self._warned = True
 
 
-def make_wandb_logger(run: RunFolder, options: WandbOptions, config: dict[str, Any], job_type: str) -> list[Logger]:
+def make_wandb_logger(
+    run: RunFolder,
+    options: WandbOptions,
+    config: dict[str, Any],
+    job_type: str,
+    judged_by: tuple[str, str] = ("val/final_score", "max"),
+) -> list[Logger]:
     """One logger, or none where W&B is disabled or cannot start; training never depends on it.
 
     Args:
@@ -76,6 +82,7 @@ def make_wandb_logger(run: RunFolder, options: WandbOptions, config: dict[str, A
         options: Mode, project and tags.
         config: Resolved configuration, logged without anything that looks like a secret.
         job_type: Kind of run, for example ``student``.
+        judged_by: Figure whose best value is the run's, and ``max`` or ``min``.
     """
     if options.mode == "disabled":
         return []
@@ -87,6 +94,7 @@ def make_wandb_logger(run: RunFolder, options: WandbOptions, config: dict[str, A
     for mode in modes:
         try:
             logger = _start(run, options, config, job_type, offline=mode == "offline")
+            logger.experiment.define_metric(judged_by[0], summary=judged_by[1])
         except Exception as error:  # whatever W&B raises, training goes on
             print(f"W&B: {mode} failed ({_brief(error)})", file=sys.stderr)
             _forget()
@@ -184,7 +192,7 @@ def _start(
         config={**without_secrets(config), "git": environment()["git"]},
         settings=settings,
     )
-    logger.experiment.define_metric("val/final_score", summary="max")
+    _ = logger.experiment  # starts the run
     return logger
 
 

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from callbacks.ema import EMA
 from callbacks.epoch_lines import EpochLines
 from callbacks.wandb_media import WandbMedia
+from lightning_modules.sr_task import SRTask
 from runtime.options import WandbOptions
 from runtime.record import RunRecord
 from runtime.run_folder import RunFolder
@@ -40,7 +41,7 @@ def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) 
     found: list[L.Callback] = [EpochLines(), status]
     if options.ema.decay is not None:
         found.append(EMA(options.ema.decay))
-    if options.wandb.mode != "disabled" and not options.dry_run:
+    if options.wandb.mode != "disabled" and not options.dry_run and not isinstance(model, SRTask):
         found.append(WandbMedia())
     found.append(ModelCheckpoint(filename="best", monitor=model.monitor, mode=model.mode, **common))
     # Separate from `best`, which must not be overwritten by what a signal interrupts.
@@ -54,5 +55,6 @@ def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) 
 def fit_loggers(run: RunFolder, options: WandbOptions, config: dict[str, Any], model: Any) -> list[Logger]:
     """Our own record, and W&B on rank zero."""
     kind = type(model).__name__.removeprefix("VQA").lower()
-    dashboard = make_wandb_logger(run, options, config, kind) if is_rank_zero() else []
+    judged_by = (str(model.monitor), str(model.mode))
+    dashboard = make_wandb_logger(run, options, config, kind, judged_by) if is_rank_zero() else []
     return [RunRecord(run.path), *dashboard]

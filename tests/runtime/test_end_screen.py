@@ -21,7 +21,7 @@ def screen(ending: Ending, width: int = 100, encoding: str = "utf-8") -> str:
 
 
 def test_everything_stands_on_the_screen() -> None:
-    worst = [(Path(f"data/val/{place}.mp4"), 1.0, 4.0 - place) for place in range(3)]
+    worst = [f"data/val/{place}.mp4  label 1.00, predicted {4 - place:.2f}" for place in range(3)]
     told = screen(
         Ending(Path("runs/e/base-seed0"), "fit finished", {"val final": "0.9123"}, worst, "python train.py test")
     )
@@ -36,7 +36,7 @@ def test_everything_stands_on_the_screen() -> None:
 
 def test_odd_names_neither_vanish_nor_reach_the_terminal() -> None:
     odd = "runs/[red] it[/red]/\x1b[2Jx\nseed \udce4"
-    told = screen(Ending(Path(odd), "fit finished", {"[b]file": odd}, [(Path(odd), 1.0, 2.0)], f"cat {odd}"), width=200)
+    told = screen(Ending(Path(odd), "fit finished", {"[b]file": odd}, [odd], f"cat {odd}"), width=200)
     assert "\x1b" not in told and told.count(r"runs/[red] it[/red]/\x1b[2Jx\nseed \udce4") == 4
     assert "[b]file" in told
 
@@ -58,7 +58,8 @@ def test_intervals_and_changes_in_words() -> None:
     assert with_change((0.02, 0.01, 0.03), "base").endswith("(better)")
     assert with_change((-0.02, -0.03, -0.01), "base").endswith("(worse)")
     assert "open" in with_change((0.02, -0.01, 0.03), "base")
-    assert "no predictions for the same clips" in with_change(None, "base")
+    assert with_change((-0.02, -0.03, -0.01), "base", sign=-1).endswith("(better)")
+    assert "no predictions for the same files" in with_change(None, "base")
 
 
 @pytest.mark.slow
