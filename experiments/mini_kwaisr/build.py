@@ -53,7 +53,8 @@ def build(
     from experiments.mini_kwaisr.card import write_card
     from experiments.mini_kwaisr.pictures import Made, Task, make, note_death
 
-    tasks = [Task(root, split, source, seed) for split in chosen for source in (*chosen[split], *clips[split])]
+    tasks = [Task(root, split, medium, seed) for split, media in chosen.items() for medium in media]
+    tasks += [Task(root, split, clip, seed) for split in chosen for clip in clips[split]]
     progress(0, len(tasks))
     results: list[Made] = []
     for made in each(make, [(task,) for task in tasks], jobs, note_death):
