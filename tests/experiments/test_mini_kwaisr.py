@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from experiments.mini_kwaisr import build as building
 from experiments.mini_kwaisr import sources
 from experiments.mini_kwaisr.card import summary
 from experiments.mini_kwaisr.crops import LEAST_DETAIL, MOST_SHARED, Box, all_boxes, best_boxes
+from metrics.sr.full_reference import Convention, psnr
 from records.errors import UserError
 from records.images import read_image
 from records.labels import SPLITS
@@ -219,6 +222,23 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("kwaisr") / "set"
     assert command(root, "--photos", "1") == 0
     return root
+
+
+@pytest.mark.slow
+def test_bicubic_reaches_a_sane_psnr_and_pairs_are_aligned(quick: Path) -> None:
+    import cv2
+
+    pairs = json.loads((quick / "manifest.json").read_text())["pairs"]
+    shifts = (-4, -2, 0, 2, 4)
+    by_shift: dict[tuple[int, int], list[float]] = {}
+    for id, pair in pairs.items():
+        lr, hr = read_image(quick / id), read_image(quick / pair["hr"])
+        large = cv2.resize(lr, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        assert 16 < psnr(large, hr) < 38, id
+        for shift in itertools.product(shifts, shifts):
+            by_shift.setdefault(shift, []).append(psnr(np.roll(large, shift, (0, 1)), hr, Convention("y", 8)))
+    assert max(by_shift, key=lambda shift: fmean(by_shift[shift])) == (0, 0)
+    assert 21 < fmean(by_shift[0, 0]) < 31
 
 
 @pytest.mark.slow
