@@ -1,4 +1,4 @@
-"""Prepare a data set: the small mini-kvq and mini-kwaisr, ladders of your own clips, or features made elsewhere."""
+"""Prepare a data set: mini-kvq, mini-kwaisr, the tiny base, ladders of your own clips, or features made elsewhere."""
 
 import argparse
 from pathlib import Path
@@ -7,6 +7,7 @@ from experiments.build_folder import clip_bar, positive
 from experiments.features.importing import add_features
 from experiments.ladder.command import add_ladder
 from experiments.mini_kwaisr.command import add_mini_kwaisr
+from experiments.tiny_base.command import add_tiny_base
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
     mini.set_defaults(prepare=prepare_mini_kvq)
     add_mini_kwaisr(names)
+    add_tiny_base(names)
     add_features(names)
     add_ladder(names)
 

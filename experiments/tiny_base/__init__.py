@@ -1,0 +1,1 @@
+"""The tiny base: a small trained autoencoder and denoiser in the layout of Stable Diffusion."""
