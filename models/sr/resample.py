@@ -1,19 +1,24 @@
-"""The one resampler of images: bicubic, so that no two parts of the project enlarge differently."""
+"""The one enlargement of low-resolution pictures: what training saw, inference sees too."""
 
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import interpolate
 
 
 def upsample(lr: Tensor, scale: int) -> Tensor:
-    """Enlarge by a whole factor: bicubic with a = -0.75, no antialiasing, clamped.
+    """Enlarge pictures by bicubic interpolation (a = -0.75, no antialias, pixel centres aligned), clamped to [0, 1].
 
     Args:
-        lr: (b, 3, h, w) in [0, 1].
-        scale: Factor; 1 returns the images as they are.
+        lr: float (b, 3, h, w) in [0, 1].
+        scale: Factor of each side, from 1; 1 changes nothing but values out of range.
 
     Returns:
-        (b, 3, h * scale, w * scale) in [0, 1].
+        (b, 3, h * scale, w * scale) in [0, 1], dtype of ``lr``.
+
+    Raises:
+        ValueError: ``scale`` is less than 1.
     """
-    if scale == 1:
-        return lr
-    return functional.interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False).clamp(0, 1)
+    if scale < 1:
+        raise ValueError(f"scale {scale} must be at least 1")
+    if scale > 1:
+        lr = interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False, antialias=False)
+    return lr.clamp(0, 1)
