@@ -20,10 +20,8 @@ _PIECES = (
     "unet/diffusion_pytorch_model*.safetensors",
     "scheduler/scheduler_config.json",
 )
-PROMPTS, TEXT = (
-    "prompts.safetensors",
-    ("tokenizer/vocab.json", "text_encoder/config.json", "text_encoder/*.safetensors"),
-)
+PROMPTS = "prompts.safetensors"
+_TEXT = ("tokenizer/vocab.json", "text_encoder/config.json", "text_encoder/*.safetensors")
 _HUB_FILES = [*_PIECES, PROMPTS, "tokenizer/*", "text_encoder/config.json", "text_encoder/model.safetensors"]
 _NOT_FROM_HUB = ["*.fp16.*", "*.non_ema.*"]
 
@@ -59,7 +57,7 @@ def find_base(pretrained: str) -> Path:
 
 def has_text_encoder(folder: Path) -> bool:
     """Whether a base can embed words."""
-    return all(any(folder.glob(piece)) for piece in TEXT)
+    return all(any(folder.glob(piece)) for piece in _TEXT)
 
 
 def load_networks(folder: Path) -> tuple[nn.Module, nn.Module, dict[str, Any]]:

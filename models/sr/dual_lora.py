@@ -1,6 +1,7 @@
 """Two LoRA adapters on one frozen UNet: ``pixel`` for fidelity, ``semantic`` for detail (PiSA-SR, arXiv 2412.03017)."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,10 @@ def add_adapters(unet: nn.Module, ranks: Mapping[str, int], alphas: Mapping[str,
             init_lora_weights="gaussian",
             target_modules=list(TARGETS),
         )
-        unet.add_adapter(config, adapter_name=name)
+        with warnings.catch_warnings():
+            # That there is more than one is meant.
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")
+            unet.add_adapter(config, adapter_name=name)
         for weight in _weights(unet, name).values():
             weight.data = weight.data.float()
     activate(unet, tuple(ranks))

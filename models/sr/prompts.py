@@ -47,7 +47,8 @@ class Prompts(nn.Module):
 def random_prompts(tokens: int, width: int, seed: int) -> Prompts:
     """Three different prompts of unit variance that depend on ``seed`` alone."""
     drawn = torch.randn(3, tokens, width, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
-    return Prompts(dict(zip(KINDS, drawn, strict=True)), encoder=f"random-{seed}")
+    # Onto the device that new tensors go to, which may be "meta".
+    return Prompts(dict(zip(KINDS, drawn.to(torch.empty(0).device), strict=True)), encoder=f"random-{seed}")
 
 
 def folder_prompts(folder: Path, positive: str | None, negative: str | None) -> Prompts:
