@@ -85,6 +85,28 @@ def ssim(sr: Picture, hr: Picture, convention: Convention = OFFICIAL) -> float:
     return float(np.mean([_ssim(a, b) for a, b in zip(first, second, strict=True)]))
 
 
+def ms_ssim(sr: Picture, hr: Picture, convention: Convention = OFFICIAL) -> float:
+    """Structural similarity over five scales (Wang et al. 2003), by torchmetrics.
+
+    Args:
+        sr: (height, width, 3) uint8 RGB, the picture judged.
+        hr: (height, width, 3) uint8 RGB, the original.
+        convention: What is compared.
+
+    Returns:
+        At most 1.
+
+    Raises:
+        ValueError: As :func:`ssim`; the coarsest of five scales must still hold the window.
+    """
+    import torch
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    # torchmetrics asks for more than ten pixels on the coarsest scale.
+    pair = [torch.from_numpy(planes)[None] for planes in _compared(sr, hr, convention, 16 * _TAPS)]
+    return float(multiscale_structural_similarity_index_measure(pair[0], pair[1], data_range=255.0))
+
+
 def luma(picture: Picture) -> NDArray[np.float64]:
     """BT.601 luma of studio range, 16 to 235, rounded to float32 on the way as the challenge's scorer does.
 

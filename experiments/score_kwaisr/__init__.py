@@ -1,0 +1,1 @@
+"""The official score of super-resolved pictures: checks, means, the packed submission, a page to look at."""
