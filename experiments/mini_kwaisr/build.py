@@ -50,8 +50,9 @@ def build(
     for torn in root.rglob(".*.tmp"):  # of a killed build
         torn.unlink(missing_ok=True)
 
+    from experiments.mini_kwaisr.baseline import bicubic
     from experiments.mini_kwaisr.card import write_card
-    from experiments.mini_kwaisr.pictures import Made, Task, make, note_death
+    from experiments.mini_kwaisr.pictures import SCALE, Made, Task, make, note_death
 
     tasks = [Task(root, split, medium, seed) for split, media in chosen.items() for medium in media]
     tasks += [Task(root, split, clip, seed) for split in chosen for clip in clips[split]]
@@ -65,6 +66,7 @@ def build(
     manifest: dict[str, Any] = dict(recipe)
     for part in PARTS:
         manifest[part] = dict(sorted(item for made in results for item in getattr(made, part).items()))
+    manifest["bicubic"] = bicubic(root, manifest["pairs"], SCALE)
     write_card(root / CARD, manifest)
     write_json(root / MANIFEST, manifest)
     return True

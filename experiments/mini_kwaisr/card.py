@@ -1,5 +1,6 @@
 """The data card: what the set is and is not, and whose pictures it is made of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def summary(manifest: dict[str, Any]) -> str:
     for split in SPLITS:
         pairs, wild = _of_split(manifest["pairs"], split), _of_split(manifest["wild"], split)
         lines.append(f"{split}: {len(pairs)} pairs of {', '.join(_names(pairs))}; {len(wild)} wild frames")
+    lines += [f"bicubic on {split}: {figures}" for split, figures in _bicubic(manifest).items()]
     return "\n".join(lines)
 
 
@@ -54,6 +56,13 @@ figure on it is never a KwaiSR result.**
 A photograph stands in one split with all its windows, both pictures of a stereo pair too; so does a clip. Windows of
 one photograph are alike, so take intervals by photograph.
 
+## A figure to beat
+
+Bicubic enlargement, by the challenge's convention (luma, 4 pixels cropped), mean over the pairs with its 95 % interval
+over photographs:
+
+{chr(10).join(f"- {split}: {figures}" for split, figures in _bicubic(manifest).items())}
+
 ## What it cannot show
 
 Few photographs, most of 0.1 to 0.5 million pixels, some of them JPEG files: HR has limits of its own. The pairs' damage
@@ -83,6 +92,18 @@ def _split_row(manifest: dict[str, Any], split: str) -> str:
     pairs, wild = _of_split(manifest["pairs"], split), _of_split(manifest["wild"], split)
     cells = [split, ", ".join(_names(pairs)), str(len(pairs)), str(len(wild)), ", ".join(_names(wild))]
     return f"| {' | '.join(cells)} |"
+
+
+def _bicubic(manifest: dict[str, Any]) -> dict[str, str]:
+    return {
+        split: f"PSNR {row['psnr']:.2f} dB{_range(row['psnr_interval'], 2)}, "
+        f"SSIM {row['ssim']:.3f}{_range(row['ssim_interval'], 3)}"
+        for split, row in manifest["bicubic"].items()
+    }
+
+
+def _range(interval: Sequence[float] | None, digits: int) -> str:
+    return f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})" if interval else ""
 
 
 def _credits(manifest: dict[str, Any]) -> list[str]:

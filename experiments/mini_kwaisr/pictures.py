@@ -14,7 +14,7 @@ from experiments.mini_kwaisr.crops import Box, all_boxes, best_boxes
 from experiments.mini_kwaisr.sources import WildClip
 from records.images import read_image, write_image
 
-SCALE, PRESET = 4, "kwai"
+SCALE = 4
 # Sides of HR windows; held-out photographs give up to so many.
 HELD_SIDE, MOST_HELD = 256, 4
 TRAIN_SIDE, TRAIN_STEP = 320, 240
@@ -79,7 +79,7 @@ def note_death(task: Task) -> Made:
 
 
 def _make_pairs(task: Task, medium: Medium, picture: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
-    degradation = Degradation(preset=PRESET, scale=SCALE)
+    degradation = Degradation(preset="kwai", scale=SCALE)
     for number, box in enumerate(_choose(task.split, picture), start=1):
         name = f"{medium.name}-{number:02d}.png"
         id, hr_id = (f"{task.split}/synthetic/{kind}/{name}" for kind in ("lr", "hr"))
