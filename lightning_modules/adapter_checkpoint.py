@@ -1,0 +1,119 @@
+"""Checkpoints that hold what a fit trains and leave out the frozen base it stands on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_modules.sr_task import SRTask
+from lightning_modules.trained_network import SHOWN
+from records.errors import UserError
+
+# Top-level key of a checkpoint: stage, adapters, base and prompts, as plain values.
+KEY = "adapters"
+
+
+class AdapterTask(SRTask):
+    """A super-resolution task on a base that never changes and need not be stored.
+
+    The state of the module is the kept part alone, wherever it is asked for: in checkpoints, in averaged weights, and
+    in loading, which stays strict about what is kept. Arguments are those of :class:`SRTask`.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.register_load_state_dict_post_hook(_forgive)
+
+    def keeps(self, name: str) -> bool:
+        """Whether the tensor ``name`` of the module's state belongs into a checkpoint."""
+        return True
+
+    def made_of(self) -> dict[str, Any]:
+        """What two fits must share for the weights of one to mean something in the other, as plain values."""
+        return {}
+
+    def notes(self) -> dict[str, Any]:
+        """What else a checkpoint should say of its weights, as plain values."""
+        return {}
+
+    def constant_tensors(self) -> Iterator[Tensor]:
+        """Tensors that no step changes, so that averaging need not copy them."""
+        for part in (self.named_parameters(), self.named_buffers()):
+            yield from (value for name, value in part if not self.keeps(name))
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """The kept part of the state, names as in the whole."""
+        state = super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
+        for name in list(state):
+            if name.startswith(prefix) and not self.keeps(name.removeprefix(prefix)):
+                del state[name]
+        return state
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights belong to."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[KEY] = {**self.notes(), **self.made_of()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of something else before a tensor of it is used.
+
+        Raises:
+            UserError: It belongs to another stage, base or rank, or tensors are missing or too many; names them.
+        """
+        super().on_load_checkpoint(checkpoint)
+        refuse_other(self.made_of(), checkpoint, "checkpoint")
+        refuse_keys(self.state_dict(), checkpoint["state_dict"], "checkpoint")
+
+
+def refuse_other(mine: Mapping[str, Any], checkpoint: Mapping[str, Any], where: str) -> None:
+    """Refuse a checkpoint whose weights belong to something else.
+
+    Args:
+        mine: What the module is made of.
+        checkpoint: The checkpoint.
+        where: Where it comes from, for the message.
+
+    Raises:
+        UserError: A value differs; names it with both.
+    """
+    theirs = checkpoint.get(KEY)
+    if not isinstance(theirs, dict):
+        raise UserError("no checkpoint of such a model", where=where, mend="give one that a fit of this kind wrote")
+    for name, value in mine.items():
+        if value != theirs.get(name):
+            mend = "give both fits the same model.init_args.network"
+            if name == "stage":
+                mend = "stage pixel comes first, and stage semantic begins with it by model.init_args.init_from"
+            raise UserError(f"its {name} is {theirs.get(name)!r}, not {value!r}", where=where, mend=mend)
+
+
+def refuse_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights of which some are missing, unknown or of another shape.
+
+    Args:
+        wanted: State of the module.
+        found: State of the checkpoint.
+        where: Where it comes from, for the message.
+
+    Raises:
+        UserError: Names them.
+    """
+    faults = [f"{name} is not there" for name in wanted if name not in found]
+    faults += [f"{name} is not known" for name in found if name not in wanted]
+    faults += [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    if faults:
+        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        told = f"holds other weights: {', '.join(faults[:SHOWN])}{more}"
+        raise UserError(told, where=where, mend="give both fits the same model.init_args.network")
+
+
+def _forgive(module: nn.Module, incompatible: Any) -> None:
+    """Let a strict load pass over the base, which no checkpoint holds; everything kept stays wanted."""
+    assert isinstance(module, AdapterTask)
+    # Inside an averaged model all names begin with "module.".
+    missing = incompatible.missing_keys
+    missing[:] = [name for name in missing if module.keeps(name.removeprefix("module."))]
