@@ -65,7 +65,7 @@ def _shared(tensors: Iterable[Tensor]) -> Iterator[None]:
             del tensor.__deepcopy__
 
 
-def _average_of_changes(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _average_of_changes(decay: float):  # type: ignore[no-untyped-def]
     """Torch's average, but equal values stay equal to the last bit."""
     average = get_ema_avg_fn(decay)
 
