@@ -10,9 +10,7 @@ from experiments.build_folder import clip_bar, positive
 
 def add_mini_kwaisr(names: Any) -> None:
     """Add the sub-command to those of ``prepare``."""
-    mini = names.add_parser(
-        "mini-kwaisr", help="pairs degraded from packaged photographs; within a minute"
-    )
+    mini = names.add_parser("mini-kwaisr", help="pairs degraded from packaged photographs; within a minute")
     mini.add_argument("--root", required=True, metavar="DIR", type=Path, help="folder of the data set")
     mini.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes (default: 2)")
     mini.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the degradations (default: 0)")
