@@ -12,6 +12,8 @@ import numpy as np
 from datamodules.image.degradation.plan import Blur
 
 SIDE = 21
+# A width that moves nothing to the next pixel; a range that begins at zero must not divide by it.
+NO_BLUR = 1e-3
 
 
 def kernels(blurs: Sequence[Blur | None]) -> np.ndarray:
@@ -24,12 +26,11 @@ def kernels(blurs: Sequence[Blur | None]) -> np.ndarray:
         float32 (n, 21, 21), first axis of the picture down, second to the right.
     """
     out = np.zeros((len(blurs), SIDE, SIDE))
-    sinc = [index for index, blur in enumerate(blurs) if blur is not None and blur.kind == "sinc"]
-    smooth = [index for index, blur in enumerate(blurs) if blur is not None and blur.kind != "sinc"]
-    if sinc:
-        out[sinc] = _sinc([blurs[index] for index in sinc])
-    if smooth:
-        out[smooth] = _smooth([blurs[index] for index in smooth])
+    drawn = [(index, blur) for index, blur in enumerate(blurs) if blur is not None]
+    for formula, is_sinc in ((_sinc, True), (_smooth, False)):
+        chosen = [(index, blur) for index, blur in drawn if (blur.kind == "sinc") is is_sinc]
+        if chosen:
+            out[[index for index, _ in chosen]] = formula([blur for _, blur in chosen])
     away = np.maximum(*np.abs(_grid()))
     out *= away <= np.array([blur.size // 2 if blur else 0 for blur in blurs])[:, None, None]
     out[[index for index, blur in enumerate(blurs) if blur is None], SIDE // 2, SIDE // 2] = 1
@@ -50,11 +51,11 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
 
 def _smooth(blurs: Sequence[Blur]) -> np.ndarray:
     down, right = _grid()
-    column = lambda name: np.array([getattr(blur, name) for blur in blurs])[:, None, None]  # noqa: E731
-    cosine, sine = np.cos(column("angle")), np.sin(column("angle"))
-    along, across = right * cosine + down * sine, down * cosine - right * sine
-    distance = (along / column("sigma_x")) ** 2 + (across / column("sigma_y")) ** 2
-    power = distance ** column("beta")
+    values = [[blur.sigma_x, blur.sigma_y, blur.angle, blur.beta] for blur in blurs]
+    sigma_x, sigma_y, angle, beta = np.array(values).T[..., None, None]
+    along, across = right * np.cos(angle) + down * np.sin(angle), down * np.cos(angle) - right * np.sin(angle)
+    distance = (along / np.maximum(sigma_x, NO_BLUR)) ** 2 + (across / np.maximum(sigma_y, NO_BLUR)) ** 2
+    power = distance**beta
     plateau = np.array([blur.kind.startswith("plateau") for blur in blurs])[:, None, None]
     return np.where(plateau, 1 / (1 + power), np.exp(-0.5 * power))
 

@@ -1,7 +1,7 @@
 """Published ranges of the second-order degradation, as a table."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from records.errors import UserError
 
@@ -111,11 +111,11 @@ def with_ranges(preset: Preset, ranges: dict[str, Range]) -> Preset:
     """
     for name, (low, high) in ranges.items():
         head, _, tail = name.rpartition(".")
-        holder = preset if not head else getattr(preset, head, None)
+        holder: Any = getattr(preset, head, None) if head else preset
         if not isinstance(getattr(holder, tail, None), tuple):
             raise UserError(f"{name!r} is no range of the degradation", mend="write crf, first.jpeg, second.sigma ...")
         if not 0 <= low <= high:
             raise UserError(f"{name!r} is from {low:g} to {high:g}", mend="give two numbers, the lower one first")
-        changed = replace(holder, **{tail: (float(low), float(high))})  # type: ignore[type-var]
-        preset = changed if not head else replace(preset, **{head: changed})  # type: ignore[assignment]
+        changed: Any = replace(holder, **{tail: (float(low), float(high))})
+        preset = replace(preset, **{head: changed}) if head else changed
     return preset
