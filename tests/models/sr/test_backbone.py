@@ -167,6 +167,7 @@ def test_tags_are_embedded_once_and_refused_under_another_encoder(tmp_path):
         TagTable(table, DiffusionBackbone(str(folder)).encoder_id)
 
 
+@pytest.mark.slow
 def test_stable_diffusion_has_its_size_and_its_adapters_theirs():
     with torch.device("meta"):
         base = DiffusionBackbone(shape="sd21")

@@ -17,10 +17,15 @@ def fill(model, size=0.15, seed=3):
     return model
 
 
+@pytest.fixture(scope="module")
+def once():
+    return OneStepSR(DiffusionBackbone(), rank_semantic=8).eval()
+
+
 @pytest.fixture
-def model():
-    torch.manual_seed(0)
-    return fill(OneStepSR(DiffusionBackbone(), rank_semantic=8)).eval()
+def model(once):
+    dual_lora.activate(once.backbone.unet, dual_lora.ADAPTERS)
+    return fill(once)
 
 
 @pytest.fixture
@@ -35,19 +40,18 @@ def noise_of(model, z, names):
     return model.backbone.unet(z, torch.ones(len(z)), encoder_hidden_states=text).sample
 
 
-@pytest.mark.parametrize(
-    ("pix", "sem", "forwards"),
-    [(1, 0, 1), (1, 1, 1), (0.5, 0, 1), (0.7, 0.7, 1), (1, 0.5, 2), (0.8, 1.5, 2), (0, 1, 2)],
-)
 @torch.no_grad()
-def test_short_cuts_equal_the_formula_of_two_forwards(model, z, pix, sem, forwards, monkeypatch):
+def test_short_cuts_equal_the_formula_of_two_forwards(model, z, monkeypatch):
     alone, both = noise_of(model, z, ("pixel",)), noise_of(model, z, ("pixel", "semantic"))
     assert (both - alone).abs().mean() > 0.05
     calls, inner = [], model.backbone.noise_in
     monkeypatch.setattr(model.backbone, "noise_in", lambda *given: calls.append(1) or inner(*given))
-    got = model.restore_latent(z, pix, sem)
-    torch.testing.assert_close(got, z - (pix * alone + sem * (both - alone)), rtol=1e-5, atol=2e-6)
-    assert len(calls) == forwards
+    cases = [(1, 0, 1), (1, 1, 1), (0.5, 0, 1), (0.7, 0.7, 1), (1, 0.5, 2), (0.8, 1.5, 2), (0, 1, 2)]
+    for pix, sem, forwards in cases:
+        calls.clear()
+        got = model.restore_latent(z, pix, sem)
+        torch.testing.assert_close(got, z - (pix * alone + sem * (both - alone)), rtol=1e-5, atol=2e-6)
+        assert len(calls) == forwards
 
 
 @pytest.mark.parametrize("stage", [None, "pixel", "semantic"])
@@ -103,8 +107,7 @@ def test_the_teacher_is_the_base(model, z):
     assert not torch.equal(model.backbone.noise_in(z, t, told), plain.noise_in(z, t, told))
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("stage", ["pixel", "semantic"])
+@pytest.mark.parametrize(("stage", "checkpointing"), [("pixel", False), ("semantic", True)])
 def test_a_stage_changes_its_own_adapter_and_nothing_else(stage, checkpointing, z):
     torch.manual_seed(0)
     model = fill(OneStepSR(DiffusionBackbone(checkpointing=checkpointing))).train()
@@ -112,7 +115,7 @@ def test_a_stage_changes_its_own_adapter_and_nothing_else(stage, checkpointing, 
     before = copy.deepcopy(model.adapter_state())
     model.set_stage(stage)
     optimizer = torch.optim.AdamW(model.trainable().values(), lr=1e-2)
-    for _ in range(3):
+    for _ in range(2):
         optimizer.zero_grad()
         restored = model.restore_latent(z, 1, float(stage == "semantic"))
         target = model.teacher(restored, torch.ones(2, dtype=torch.long), "negative")
@@ -153,15 +156,13 @@ def test_what_a_checkpoint_needs_is_found_by_lora_in_its_name(model):
     assert len(kept) == 4 * 73
 
 
-@pytest.mark.parametrize(("pix", "sem"), [(1, 0), (1, 1), (0.6, 1.3)])
-def test_merged_copies_restore_alike_without_any_adapter(model, z, pix, sem):
-    merged = model.merged()
+def test_merged_copies_restore_alike_without_any_adapter(model, z):
+    merged, x = model.merged(), torch.rand(1, 3, 24, 32)
     with torch.no_grad():
-        torch.testing.assert_close(
-            merged.restore_latent(z, pix, sem), model.restore_latent(z, pix, sem), rtol=0, atol=1e-5
-        )
-        x = torch.rand(1, 3, 24, 32)
-        torch.testing.assert_close(merged(x, pix, sem), model(x, pix, sem), rtol=0, atol=1e-5)
+        for given in ((1, 0), (1, 1), (0.6, 1.3)):
+            want = model.restore_latent(z, *given)
+            torch.testing.assert_close(merged.restore_latent(z, *given), want, rtol=0, atol=1e-5)
+        torch.testing.assert_close(merged(x), model(x), rtol=0, atol=1e-5)
     assert not dual_lora.lora_layers(merged)
     assert (merged.factor, merged.multiple) == (model.factor, model.multiple)
 
