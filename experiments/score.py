@@ -5,8 +5,8 @@ Track `kvq` scores predicted video quality, track `kwaisr` super-resolved pictur
 
 import argparse
 
+import experiments.score_kwaisr.command as score_kwaisr
 from experiments import score_kvq
-from experiments.score_kwaisr import command as score_kwaisr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

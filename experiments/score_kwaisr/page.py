@@ -39,7 +39,8 @@ def write_page(
     """
     by_id = {name: {item.id: item for item in items} for name, items in systems.items()}
     chosen = choose(systems["submission"], values["submission"], count)
-    parts, size = [], 0
+    parts: list[str] = []
+    size = 0
     for item, why in chosen:
         same = {name: found[item.id] for name, found in by_id.items() if item.id in found}
         parts.append(_section(len(parts), item, why, same, values, facts))

@@ -1,6 +1,7 @@
 """The challenge's learned metrics through pyiqa, with local weights, and with no download unless asked for."""
 
 import hashlib
+import importlib
 import io
 import socket
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ def create(metric: Metric, weights: Path | None = None, allow_download: bool = F
     """
     ways = f"install the extra pyiqa, name local weights by --weights {metric.name}=FILE or say --allow-download"
     try:
-        import pyiqa
+        pyiqa = importlib.import_module("pyiqa")
     except ImportError as error:
         raise MetricUnavailable(metric.name, f"pyiqa is not there ({error})", ways) from None
     try:
@@ -65,10 +66,9 @@ def without_network() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(socket, "getaddrinfo", refuse))
         with suppress(ImportError):
+            constants = importlib.import_module("huggingface_hub.constants")
             # It would try again for a minute otherwise.
-            import huggingface_hub
-
-            stack.enter_context(patch.object(huggingface_hub.constants, "HF_HUB_OFFLINE", True))
+            stack.enter_context(patch.object(constants, "HF_HUB_OFFLINE", True))
         yield
 
 

@@ -57,6 +57,15 @@ def test_agree_with_the_definitions(convention):
     assert ssim(sr, hr, convention) == pytest.approx(slow_ssim(sr, hr, convention), abs=1e-6)
 
 
+def test_figures_of_the_challenges_scorer():
+    # ``score_release.py`` of the NTIRE 2025 repository, run on this pair.
+    sr, hr = pair(64, 80, seed=7)
+    assert psnr(sr, hr) == pytest.approx(31.4309597, abs=1e-5)
+    assert ssim(sr, hr) == pytest.approx(0.908609713, abs=1e-6)
+    assert psnr(sr, hr, RGB) == pytest.approx(26.589318878, abs=1e-8)
+    assert ssim(sr, hr, RGB) == pytest.approx(0.876116394, abs=1e-8)
+
+
 def test_luma_spans_the_studio_range():
     picture = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 0, 255]]], np.uint8)
     np.testing.assert_allclose(luma(picture)[0], [16, 235, 81.481, 40.966], atol=2e-5)
