@@ -17,7 +17,7 @@ def held_statistics(network: nn.Module, run: Callable[[], Any]) -> Iterator[None
 
     Args:
         network: Its group norms are meant, in whatever depth.
-        run: Calls the network on the copy, batch 1.
+        run: Calls the network on the copy.
     """
     norms = [part for part in network.modules() if isinstance(part, nn.GroupNorm)]
     seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
@@ -48,7 +48,8 @@ def _statistics(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:
 
 
 def _normalised(norm: nn.GroupNorm, x: Tensor, variance: Tensor, mean: Tensor) -> Tensor:
-    scale = torch.rsqrt(variance + norm.eps)
+    # Several tiles of the same pictures may come at once.
+    mean, scale = (part.repeat(len(x) // len(part), 1, 1) for part in (mean, torch.rsqrt(variance + norm.eps)))
     grouped = (x.float().reshape(len(x), norm.num_groups, -1) - mean) * scale
     out = grouped.reshape(x.shape).to(x.dtype)
     if norm.affine:
