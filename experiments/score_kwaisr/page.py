@@ -90,7 +90,7 @@ def _table(columns: Mapping[str, Sequence[float | None]], rows: Sequence[tuple[s
     for place, (title, direction, _) in enumerate(rows):
         found = [column[place] for column in columns.values()]
         known = [value for value in found if value is not None]
-        best = (max if direction == "higher" else min)(known) if len(known) > 1 else None
+        best = (max if direction == "higher" else min)(known) if len(set(known)) > 1 else None
         cells = "".join(
             f'<td class="best">{figure(value)}</td>'
             if value is not None and value == best
@@ -157,7 +157,7 @@ def _crops(title: str, views: Mapping[str, Picture], crops: Sequence[Crop]) -> s
     text = ""
     for place, crop in enumerate(crops, 1):
         cells = "".join(
-            f'<figure><img src="{png_uri(crop.of(picture))}" alt="window {place} of {title}, {escape(name)}">'
+            f'<figure><img alt="window {place} of {title}, {escape(name)}" src="{png_uri(crop.of(picture))}">'
             f"<figcaption>{place}: {escape(name)}</figcaption></figure>"
             for name, picture in views.items()
         )

@@ -72,6 +72,8 @@ def _intervals(by_domain: Mapping[str, Sequence[Item]], values: Values, total: s
     """Draws of the two domains are apart; a metric of all pictures takes both in the shares that they have."""
     draws: dict[str, np.ndarray] = {}
     for name, by_id in values.items():
+        if not all(map(math.isfinite, by_id.values())):
+            continue
         parts, sizes = [], []
         for seed, found in enumerate(by_domain.values()):
             known = [item for item in found if item.id in by_id]

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.score_kwaisr.folders import DOMAINS, Item
 from experiments.score_kwaisr.scoring import Values
+from metrics.sr.kwai_score import TERMS
 from metrics.sr.registry import METRICS
 from records.files import atomic_path
 
@@ -46,7 +47,8 @@ def print_tables(scores: Mapping[str, Mapping[str, Any]], facts: Mapping[str, An
             *beside,
         )
     table.add_section()
-    for name, told in (("score", "challenge score"), ("score_partial", "partial score")):
+    terms = ", ".join(name for name in TERMS if name not in facts["missing"])
+    for name, told in (("score", "challenge score"), ("score_partial", f"partial score: {terms}")):
         if name in ours:
             ends = ours["interval"].get(name)
             beside = [figure(found.get(name)) for system, found in scores.items() if system != "submission"]
@@ -54,11 +56,11 @@ def print_tables(scores: Mapping[str, Mapping[str, Any]], facts: Mapping[str, An
             table.add_row(told, "", figure(ours[name]), span, *beside)
     console.print(table)
     console.print(f"{facts['convention'][0].upper()}{facts['convention'][1:]}; means over saved 8-bit files.")
-    lacking = [name for name in facts["missing"] if name not in missing]
-    for name in lacking:
-        if name in ("niqe",) or not METRICS[name].requires:
-            continue
-        console.print(f"{name}: no {METRICS[name].split} pictures on both sides.", markup=False, highlight=False)
+    if ours["psnr"] is None and "psnr" not in facts["missing"]:
+        console.print("PSNR is infinite, and so is the sum: a picture equals its original.")
+    for domain in DOMAINS:
+        if not ours["n"][domain]:
+            console.print(f"No {domain} pictures on both sides, so no terms of theirs.")
     for told in missing.values():
         console.print(told, markup=False, highlight=False)
     if "score_partial" in ours:
