@@ -50,7 +50,7 @@ TARGETS = (
 _CONFIG = "lora_adapter_metadata"
 
 
-def add_adapters(unet: nn.Module, ranks: Mapping[str, int], alphas: Mapping[str, int] | None = None) -> None:
+def add_adapters(unet: Any, ranks: Mapping[str, int], alphas: Mapping[str, int] | None = None) -> None:
     """Add adapters that change nothing yet, all of them active and none of them trainable; the base is frozen.
 
     Args:
@@ -80,7 +80,7 @@ def add_adapters(unet: nn.Module, ranks: Mapping[str, int], alphas: Mapping[str,
     activate(unet, tuple(ranks))
 
 
-def activate(unet: nn.Module, names: Sequence[str], trainable: str | None = None) -> None:
+def activate(unet: Any, names: Sequence[str], trainable: str | None = None) -> None:
     """Make adapters the standing ones, and freeze all weights but those of one adapter.
 
     Args:
@@ -97,13 +97,13 @@ def activate(unet: nn.Module, names: Sequence[str], trainable: str | None = None
             weight.requires_grad_(True)
 
 
-def active_adapters(unet: nn.Module) -> tuple[str, ...]:
+def active_adapters(unet: Any) -> tuple[str, ...]:
     """Names of the standing adapters."""
     return tuple(next(iter(lora_layers(unet).values())).active_adapters)
 
 
 @contextmanager
-def adapter_scale(unet: nn.Module, **scales: float) -> Iterator[None]:
+def adapter_scale(unet: Any, **scales: float) -> Iterator[None]:
     """Within it the weights of adapters count more or less.
 
     That is not the guidance of the two-adapter formula: between 0 and 1 and beyond 1 the results differ, because the
@@ -125,7 +125,7 @@ def adapter_scale(unet: nn.Module, **scales: float) -> Iterator[None]:
             layer.scaling.update(old)
 
 
-def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:
+def adapter_state(unet: Any, name: str) -> dict[str, Tensor]:
     """Weights of one adapter, as they stand (not copied).
 
     Args:
@@ -139,7 +139,7 @@ def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_adapter_state(unet: nn.Module, name: str, state: Mapping[str, Tensor]) -> None:
+def load_adapter_state(unet: Any, name: str, state: Mapping[str, Tensor]) -> None:
     """Set the weights of one adapter.
 
     Args:
@@ -165,7 +165,7 @@ def load_adapter_state(unet: nn.Module, name: str, state: Mapping[str, Tensor]) 
         weight.copy_(state[key])
 
 
-def save_adapter(unet: nn.Module, name: str, path: str | Path) -> None:
+def save_adapter(unet: Any, name: str, path: str | Path) -> None:
     """Write one adapter as safetensors in the format of diffusers' ``load_lora_adapter(prefix=None)``.
 
     Args:
@@ -180,7 +180,7 @@ def save_adapter(unet: nn.Module, name: str, path: str | Path) -> None:
     save_file(tensors, str(path), metadata=metadata)
 
 
-def load_adapter(unet: nn.Module, name: str, path: str | Path) -> None:
+def load_adapter(unet: Any, name: str, path: str | Path) -> None:
     """Read one adapter from safetensors into an adapter of the same rank and scaling.
 
     Args:
@@ -203,7 +203,7 @@ def load_adapter(unet: nn.Module, name: str, path: str | Path) -> None:
     load_adapter_state(unet, name, state)
 
 
-def _weights(unet: nn.Module, name: str) -> dict[str, nn.Parameter]:
+def _weights(unet: Any, name: str) -> dict[str, nn.Parameter]:
     """Parameters of one adapter, by key without its name."""
     found = {}
     for path, layer in lora_layers(unet).items():
@@ -215,8 +215,8 @@ def _weights(unet: nn.Module, name: str) -> dict[str, nn.Parameter]:
     return found
 
 
-def _config(unet: nn.Module, name: str) -> dict[str, Any]:
-    config = unet.peft_config[name].to_dict()  # type: ignore[union-attr, operator, index]
+def _config(unet: Any, name: str) -> dict[str, Any]:
+    config = unet.peft_config[name].to_dict()
     return {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
 
 

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 Shape = Literal["tiny", "sd21"]
 
@@ -45,7 +44,7 @@ _SCHEDULER = {
 TOKENS = {"tiny": 8, "sd21": 77}
 
 
-def build(shape: Shape, seed: int) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+def build(shape: Shape, seed: int) -> tuple[Any, Any, dict[str, Any]]:
     """UNet, VAE and scheduler configuration of a shape.
 
     Weights depend on ``seed`` alone, and the global random state is left as it was. Within
