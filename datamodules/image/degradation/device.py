@@ -67,7 +67,7 @@ class DeviceDegradation:
         for jpeg_last in (False, True):
             chosen = [index for index, plan in enumerate(plans) if plan.jpeg_last is jpeg_last]
             chosen.sort(key=lambda index: plans[index].size_1[0] * plans[index].size_1[1])
-            count = self.groups or (len(chosen) if device.type == "cpu" else 1)
+            count = self.groups or max(1, len(chosen) if device.type == "cpu" else 1)
             ends = [len(chosen) * number // count for number in range(count + 1)]
             yield from (chosen[a:b] for a, b in pairwise(ends) if a < b)
 
