@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datamodules.image.degradation import Degradation, Plan
+from datamodules.image.layout import Layout
+from datamodules.kwaisr import KwaiSRDataModule
 from experiments.__main__ import main
 from experiments.mini_kwaisr import build as building
 from experiments.mini_kwaisr import sources
@@ -177,8 +180,6 @@ def test_build_writes_pairs_frames_manifest_and_card(little: Path) -> None:
 
 
 def test_recorded_degradation_rebuilds_the_lr(little: Path) -> None:
-    from datamodules.image.degradation import Degradation, Plan
-
     manifest = json.loads((little / "manifest.json").read_text())
     id, pair = next(iter(manifest["pairs"].items()))
     degradation = Degradation(preset="kwai", scale=4)
@@ -249,6 +250,23 @@ def test_bicubic_reaches_a_sane_psnr_and_pairs_are_aligned(quick: Path) -> None:
         for shift in shifts:
             by_shift[shift].append(psnr(np.roll(large, shift, (0, 1)), hr, Convention("y", 8)))
     assert max(shifts, key=lambda shift: fmean(by_shift[shift])) == (0, 0)
+
+
+@pytest.mark.slow
+def test_its_configuration_reads_it(quick: Path) -> None:
+    import yaml
+
+    config = yaml.safe_load((ROOT / "configs/data/mini_kwaisr.yaml").read_text())["data"]["init_args"]
+    assert config["root"] == "data/mini-kwaisr" and config["hr_folders"] == ["data/mini-kwaisr/train/hr"]
+    assert config.pop("degradation")["init_args"] == {"preset": "kwai", "scale": 4}
+    config |= {"root": str(quick), "hr_folders": [str(quick / "train/hr")], "num_workers": 0, "seed": 0}
+    data = KwaiSRDataModule(**{**config, "layout": Layout(**config["layout"]), "degradation": Degradation("kwai", 4)})
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert batch["hr"].shape == (8, 3, 128, 128) and batch["lr"].shape == (8, 3, 32, 32)
+    shown = [(row["domain"][0], row["content"][0], row["scale"], "hr" in row) for row in data.val_dataloader()]
+    assert set(shown) == {("synthetic", "flower", 4, True), ("wild", "city", 1, False)}
+    assert {image.content for image in data.images("train") if image.lr} == {"abbey"}
 
 
 @pytest.mark.slow
