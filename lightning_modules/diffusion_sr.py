@@ -14,6 +14,8 @@ from lightning_modules.base import CosineSchedule
 from lightning_modules.prompt_draw import PromptDraw
 from lightning_modules.trained_network import read_checkpoint
 from losses.csd import csd_loss
+from models.sr.colour_fix import ColourFix, Method
+from models.sr.enhancer import Enhancer, Tiles
 from models.sr.one_step import OneStepSR, Stage
 from models.sr.resample import upsample
 from records.errors import UserError
@@ -38,7 +40,7 @@ class Strength:
 
     pix: float = 1.0
     sem: float = 1.0
-    colour: Literal["none", "wavelet", "adain"] = "none"
+    colour: Method = "none"
 
 
 class DiffusionSR(AdapterTask):
@@ -66,6 +68,7 @@ class DiffusionSR(AdapterTask):
         empty_prompt: Chance of each training sample to be restored under the empty prompt, 0..1.
         tags: Table of embedded tags by image, in place of the positive prompt in training; null for none.
         inference: For each domain, ``synthetic`` and ``wild``, how it is restored.
+        tiles: How large pictures are cut.
         monitor: Figure of the validation split that chooses the best epoch.
     """
 
@@ -86,6 +89,7 @@ class DiffusionSR(AdapterTask):
         empty_prompt: float = 0.5,
         tags: str | None = None,
         inference: dict[str, Strength] | None = None,
+        tiles: Tiles | None = None,
         monitor: Literal["psnr", "ssim", "l1", "perceptual"] = "psnr",
     ) -> None:
         super().__init__(network, optimizer, schedule, perceptual=perceptual, monitor=monitor)
@@ -100,7 +104,9 @@ class DiffusionSR(AdapterTask):
         if not any((self.mse, self.perceptual_weight, self.csd, self.latent_l2)):
             raise ValueError("all losses have weight 0; give model.init_args.mse one")
         self.prompts = PromptDraw(network.backbone, empty_prompt, tags)
-        self.inference = inference or {}
+        self.inference, self.tiles = inference or {}, tiles
+        # By colour fix; they remember how large tiles may be.
+        self._enhancers: dict[Method, Enhancer] = {}
         # Path and hash of the checkpoint that the fit began with.
         self.began_from: dict[str, str] = {}
         network.set_stage(stage)
@@ -165,11 +171,26 @@ class DiffusionSR(AdapterTask):
         """Restore one whole image as the profile of its domain says; see :class:`SRTask`."""
         profile = self.inference.get(batch["domain"][0], Strength())
         sem = profile.sem if self.stage == "semantic" else 0.0
-        picture = upsample(batch["lr"], int(batch["scale"]))
-        height, width = picture.shape[-2:]
-        multiple = self.network.multiple
-        padded = functional.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        return self.network(padded, profile.pix, sem)[..., :height, :width].float()
+        return self._enhancer(profile).restore(batch["lr"], int(batch["scale"]), profile.pix, sem)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        """Restore one image; where a callback writes candidates, both of them in place of one.
+
+        Returns:
+            ``id`` and ``sr``, or ``id``, ``psnr``, ``per`` and ``facts``; pictures (1, 3, H, W) in [0, 1].
+        """
+        wanted = any(getattr(each, "replaces_predictions", False) for each in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if not wanted or self.stage == "pixel" or not batch["id"]:
+            return super().predict_step(batch, batch_idx)
+        enhancer = self._enhancer(self.inference.get(batch["domain"][0], Strength()))
+        faithful, perceptual = enhancer.candidates(batch["lr"], int(batch["scale"]))
+        facts = {"guidances": {"psnr": [1.0, 0.0], "per": [1.0, 1.0]}, **enhancer.facts(), "used": {**enhancer.used}}
+        return {"id": batch["id"], "psnr": faithful, "per": perceptual, "facts": facts}
+
+    def _enhancer(self, profile: Strength) -> Enhancer:
+        if profile.colour not in self._enhancers:
+            self._enhancers[profile.colour] = Enhancer(self.network, tiles=self.tiles, colour=ColourFix(profile.colour))
+        return self._enhancers[profile.colour]
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step on crops: ``id``, ``lr`` (b, 3, h, w) and ``hr`` (b, 3, h * scale, w * scale) in [0, 1]."""

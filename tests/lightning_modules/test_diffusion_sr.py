@@ -319,6 +319,29 @@ def test_each_domain_is_restored_as_its_profile_says(first, tmp_path, stage):
     )
 
 
+class Writer(L.Callback):
+    """Writes candidates, and says so as the real one does."""
+
+    replaces_predictions = True
+
+
+def test_a_writer_of_candidates_gets_both_of_every_image(first, second, tmp_path):
+    model = task("semantic", init_from=first[0], inference={"synthetic": Strength(0.7, 0.3)})
+    rows = trainer(tmp_path, callbacks=[Writer()]).predict(model, Pairs(), ckpt_path=second[0])
+    assert all(row.keys() == {"id", "psnr", "per", "facts"} for row in rows)
+    lr = Pairs().pair(100)["lr"][None]
+    picture = torch.nn.functional.interpolate(lr, scale_factor=4, mode="bicubic").clamp(0, 1)
+    with torch.no_grad():
+        wanted = {"psnr": model.network(picture, 1.0, 0.0), "per": model.network(picture, 1.0, 1.0)}
+    for name, value in wanted.items():
+        assert torch.allclose(rows[0][name], value, atol=1e-5)
+    assert (rows[0]["psnr"] - rows[0]["per"]).abs().max() > 1e-4
+    assert rows[0]["facts"]["guidances"] == {"psnr": [1.0, 0.0], "per": [1.0, 1.0]}
+    # Stage pixel has but one, which the writer tells the user.
+    rows = trainer(tmp_path, callbacks=[Writer()]).predict(task("pixel"), Pairs(), ckpt_path=first[0])
+    assert all(row.keys() == {"id", "sr"} for row in rows)
+
+
 SCRIPT = """
     import sys
     import torch
