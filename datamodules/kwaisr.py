@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from datamodules.image.samples import TrainingCrops, WholeImages
 from datamodules.image.dataset import OnUnreadable
 from datamodules.image.degradation import Degradation, Plan
 from datamodules.image.files import Domain, ImageFiles, find_named, find_own, find_pairs, find_wild
 from datamodules.image.layout import SPLITS, Layout
 from datamodules.image.module import ImageDataModule
+from datamodules.image.samples import TrainingCrops, WholeImages
 from datamodules.image.sizes import Sizes
 from datamodules.launch_checks import KEYS, check_range
 from records.errors import UserError
