@@ -47,7 +47,9 @@ class SRTask(BaseTask):
     ) -> None:
         super().__init__(network, optimizer, schedule, head_lr)
         if monitor == "perceptual" and perceptual is None:
-            raise ValueError("monitor is perceptual, but there is no perceptual distance; give model.init_args.perceptual")
+            raise ValueError(
+                "monitor is perceptual, but there is no perceptual distance; give model.init_args.perceptual"
+            )
         self.perceptual, self.pictures = perceptual, pictures
         name = str(getattr(perceptual, "name", "perceptual")) if monitor == "perceptual" else monitor
         self.monitor = f"val/{name}"

@@ -54,7 +54,9 @@ def read_image_scores(path: str | Path) -> list[ImageScore]:
         raise UserError(f"cannot be read ({type(error).__name__})", where=str(path)) from None
     missing = [name for name in _TEXT if name not in table.column_names]
     if missing:
-        raise UserError(f"has no column {', '.join(missing)}", where=str(path), mend="give image_scores.parquet of a run")
+        raise UserError(
+            f"has no column {', '.join(missing)}", where=str(path), mend="give image_scores.parquet of a run"
+        )
     metrics = [name for name in table.column_names if name not in _TEXT]
     return [
         ImageScore(*(row[name] for name in _TEXT), {name: row[name] for name in metrics if row[name] is not None})
