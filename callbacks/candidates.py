@@ -31,6 +31,9 @@ class CandidateWriter(L.Callback):
     ``candidates.json``, which says who made them and how. The same command goes on where it was stopped, and a command
     for another split adds to the folder; candidates of another checkpoint or other settings are refused beside these.
 
+    Of every image is noted whether the run's configuration trains on it or on another image of the same content, so
+    predict with the configuration of the fit.
+
     The module's ``predict_step`` gives ``id``, ``psnr`` and ``per``, (1, 3, H, W) in [0, 1], and perhaps ``facts``,
     plain values on how they were made.
 
@@ -50,7 +53,8 @@ class CandidateWriter(L.Callback):
         self.told: dict[str, str] = {}
         self.figures: dict[str, Any] = {}
         self._root, self._maker, self._settings = Path(), dict[str, Any](), dict[str, Any]()
-        self._seen: frozenset[str] | None = None
+        # Ids and contents of the images that the run's configuration trains on.
+        self._seen: frozenset[str] = frozenset()
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Find out what the same maker has written before; that is not made again."""
@@ -63,8 +67,7 @@ class CandidateWriter(L.Callback):
         self._settings = _settings(trainer)
         self._maker = {"checkpoint": file_hash(checkpoint), "settings": value_hash(self._settings)}
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        train_ids = getattr(data, "train_ids", None)
-        self._seen = None if train_ids is None else frozenset(train_ids())
+        self._seen = frozenset(name for image in data.images("train") for name in (image.id, image.content))
         done = {
             image.id for image in self._written() if all((self._root / image.path(kind)).is_file() for kind in KINDS)
         }
@@ -92,14 +95,13 @@ class CandidateWriter(L.Callback):
             )
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         id, pictures = outputs["id"][0], {kind: to_picture(outputs[kind][0]) for kind in KINDS}
-        split = (batch.get("split") or [data.predict_split])[0]
         image = Candidate(
             id=id,
-            split=split,
+            split=data.split_of(id),
             domain=batch["domain"][0],
             size=(pictures["psnr"].shape[0], pictures["psnr"].shape[1]),
             scale=int(batch["scale"]),
-            seen=id in self._seen if self._seen is not None else None,
+            seen=not self._seen.isdisjoint((id, *batch["content"])),
             made=dict(outputs.get("facts") or {}),
         )
         for kind in KINDS:

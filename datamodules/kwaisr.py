@@ -129,6 +129,10 @@ class KwaiSRDataModule(ImageDataModule):
         found = [image for one in splits for image in self._split(one)]
         return [image for image in found if image.domain in self.predict_domains]
 
+    def split_of(self, id: str) -> str:
+        """Split that an image belongs to; ``predict`` for one of ``predict_paths``."""
+        return next((split for split in SPLITS if any(image.id == id for image in self._split(split))), "predict")
+
     def training_render(self) -> TrainingCrops:
         """What cuts training samples."""
         on_device = self.degrade_on == "device" and self.degradation is not None

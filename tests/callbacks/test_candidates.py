@@ -1,5 +1,7 @@
 """Candidates on disk: both of every image, nothing made twice, nothing mixed, and all that is known of them."""
 
+from types import SimpleNamespace
+
 import lightning as L
 import numpy as np
 import pytest
@@ -18,14 +20,19 @@ SIDES = {"a": (4, 6), "b": (5, 3), "c": (2, 2), "d": (3, 3)}
 
 
 class Pictures(L.LightningDataModule):
-    """Four images of a split, the last one wild; those of `train` but the first were trained on."""
+    """Four images of a split, the last one wild; `b` is trained on, and an image that shows what `c` shows."""
 
     def __init__(self, split="train"):
         super().__init__()
         self.predict_split, self.left_out = split, frozenset()
 
-    def train_ids(self):
-        return {f"train/{domain}/{name}.png" for name, domain in (("b", "synthetic"), ("c", "synthetic"))}
+    def images(self, split):
+        assert split == "train"
+        shown = [("train/synthetic/b.png", "a leaf"), ("train/synthetic/e.png", "train c")]
+        return [SimpleNamespace(id=id, content=content) for id, content in shown]
+
+    def split_of(self, id):
+        return id.partition("/")[0]
 
     def leave_out(self, ids):
         self.left_out = ids
@@ -36,7 +43,9 @@ class Pictures(L.LightningDataModule):
             domain = "wild" if name == "d" else "synthetic"
             id, scale = f"{self.predict_split}/{domain}/{name}.png", 1 if name == "d" else 2
             if id not in self.left_out:
-                batches.append({"id": [id], "lr": torch.full((1, 3, *side), 0.2), "domain": [domain], "scale": scale})
+                content = [f"{self.predict_split} {name}"]
+                lr = torch.full((1, 3, *side), 0.2)
+                batches.append({"id": [id], "lr": lr, "domain": [domain], "scale": scale, "content": content})
         return DataLoader(batches or [{"id": []}], batch_size=None)
 
 
