@@ -29,7 +29,7 @@ def add_tiny_base(names: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
     parser.add_argument("--crops", type=positive, default=600, metavar="N", help="crops learnt from (default: 600)")
     parser.add_argument("--vae-steps", type=int, default=1200, metavar="N", help="steps of the autoencoder")
-    parser.add_argument("--unet-steps", type=int, default=4000, metavar="N", help="steps of the denoiser")
+    parser.add_argument("--unet-steps", type=int, default=2000, metavar="N", help="steps of the denoiser")
     parser.set_defaults(prepare=prepare_tiny_base)
 
 
