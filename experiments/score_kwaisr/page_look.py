@@ -29,8 +29,8 @@ td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
 .stage .box { position: absolute; border: 2px solid #ffd400; box-shadow: 0 0 0 1px #000a, inset 0 0 0 1px #000a;
               color: #000; z-index: 2; }
 .box span { background: #ffd400; font-size: .8rem; line-height: 1; padding: .1rem .3rem; position: absolute; }
-.crops { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 18rem)); gap: .7rem; margin: .5rem 0; }
-.crops figure { margin: 0; }
+.crops { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .7rem; margin: .5rem 0; }
+.crops figure { margin: 0; max-width: 18rem; }
 .crops img { width: 100%; display: block; image-rendering: pixelated; border-radius: 3px; }
 figcaption, .note { font-size: .9rem; } :focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
 """

@@ -15,8 +15,9 @@ from metrics.sr.registry import METRICS
 
 Picture = NDArray[np.uint8]
 
-# Longest side of a whole picture on the page, and the side of a window that is shown enlarged.
-SIDE, WINDOW = 960, 96
+# Longest side of a whole picture on the page; a window that is shown enlarged is a quarter of the shorter side, within
+# these bounds.
+SIDE, SMALLEST, LARGEST = 960, 48, 128
 
 
 class Crop(NamedTuple):
@@ -62,7 +63,12 @@ def choose(items: Sequence[Item], values: Values, count: int) -> list[tuple[Item
         for place in places(len(ordered), shares[domain]):
             value = values[metric.name][ordered[place].id]
             kind = "worst" if place < len(ordered) / 3 else "best" if place >= len(ordered) * 2 / 3 else "middle"
-            chosen.append((ordered[place], f"{kind} third by {metric.title}: {value:.2f}, rank {place + 1} from below"))
+            chosen.append(
+                (
+                    ordered[place],
+                    f"{kind} third by {metric.title}: {value:.2f}, {place + 1} of {len(ordered)} from the worst",
+                )
+            )
     return chosen
 
 
@@ -112,7 +118,8 @@ def worst_crops(picture: Picture, reference: Picture | None, count: int = 2) -> 
     from scipy.ndimage import uniform_filter
 
     grey = picture.mean(2, dtype=np.float64)
-    height, width = (min(WINDOW, side) for side in grey.shape)
+    side = min(max(min(grey.shape) // 4, SMALLEST), LARGEST)
+    height, width = (min(side, whole) for whole in grey.shape)
     if reference is None:
         error = np.abs(grey - uniform_filter(grey, 9))
     else:
