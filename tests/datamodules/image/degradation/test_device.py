@@ -45,7 +45,7 @@ def test_resizing_agrees_with_the_worker_and_with_torch(mode, wanted):
     x = worker.to_floats(picture(*size))
     out = canvas.resized(on_canvas(x), [size], [wanted], [mode])[:, :, : wanted[0], : wanted[1]]
     torch.testing.assert_close(
-        out, torch.nn.functional.interpolate(planar(x), size=wanted, mode=mode), atol=2e-6, rtol=0
+        out, torch.nn.functional.interpolate(planar(x), size=wanted, mode=mode), atol=1e-5, rtol=0
     )
     # OpenCV keeps the places between two pixels in fewer digits.
     torch.testing.assert_close(out, planar(worker.resized(x, wanted, mode)), atol=1e-4, rtol=0)
