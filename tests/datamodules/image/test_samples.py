@@ -139,7 +139,7 @@ def test_photos_are_turned_upright(shared_data):
 @pytest.mark.parametrize("name", ["truncated.jpg", "zero_byte.png", "text_renamed.jpg"])
 def test_broken_files_say_why(shared_data, name):
     path = shared_data / "images" / "edge" / name
-    with pytest.raises(UnreadableImage, match="truncated|no picture"):
+    with pytest.raises(UnreadableImage, match=r"truncated|no picture"):
         WholeImages()(image(path))
 
 
