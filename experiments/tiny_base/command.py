@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,6 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
     if card.is_file():
         print(f"{root} is complete; nothing to do")
         return 0
-    began = time.monotonic()
     clean, degraded = clean_and_degraded(photographs, args.crops, SIDE, args.seed)
     if not (root / "vae" / "config.json").is_file():
         vae = train_autoencoder(
@@ -84,7 +82,6 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
     facts = {
         "reconstruction_psnr": round(quality, 2),
         "prompt_gap": round(gap, 4),
-        "seconds": round(time.monotonic() - began),
         "sha256": {str(path.relative_to(root)): file_hash(path) for path in sorted(root.rglob("*.safetensors"))},
     }
     write_json(root / "facts.json", facts)

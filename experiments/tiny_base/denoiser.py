@@ -40,7 +40,7 @@ def train_denoiser(
     steps: int,
     seed: int,
     batch: int = 16,
-    side: int = 24,
+    side: int = 16,
     rate: float = 1e-3,
     empty: float = 0.2,
     progress: Callable[[int, int, float], None] = lambda *_: None,
