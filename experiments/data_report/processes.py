@@ -1,6 +1,8 @@
 """Work on many files in processes, of which any may die without ending the others' work."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -43,7 +45,7 @@ def _pooled(
 ) -> Iterator[Result]:
     """Work ``left`` off; ``suspects`` always holds the tasks begun and not finished."""
     running: dict[Future[Result], tuple[Any, ...]] = {}
-    with ProcessPoolExecutor(jobs, mp_context=_context(function.__module__)) as pool:
+    with ProcessPoolExecutor(jobs, _context(function.__module__), _end_with_parent) as pool:
         try:
             while True:
                 for task in islice(left, 2 * jobs - len(running)):
@@ -60,6 +62,18 @@ def _pooled(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it is killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _context(module: str) -> Any:
