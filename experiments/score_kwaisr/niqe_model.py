@@ -1,7 +1,10 @@
 """The NIQE model of a data set, fitted on its good pictures and kept in one file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from metrics.sr.niqe import NIQEModel, fit, load, save
 from records.errors import UserError
@@ -20,23 +23,25 @@ def fit_model(folder: Path, file: Path | None) -> None:
     """
     if file is None:
         raise UserError("--niqe is missing", mend="name the file that the fitted model is written to")
-    found = find_images(folder)
-    pictures, unreadable = [], 0
-    for path in found:
-        try:
-            pictures.append(read_image(path))
-        except UnreadableImage:
-            unreadable += 1
+    found, unreadable = find_images(folder), []
+
+    def pictures() -> Iterator[np.ndarray]:
+        for path in found:
+            try:
+                yield read_image(path)
+            except UnreadableImage:
+                unreadable.append(path)
+
     try:
-        model = fit(pictures, dataset_name(folder))
+        model = fit(pictures(), dataset_name(folder))
         with atomic_path(file) as temporary:
             save(model, temporary)
     except ValueError as error:
         raise UserError(f"{len(found)} pictures: {error}", where=str(folder)) from None
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", where=str(file)) from None
-    passed_over = f", {unreadable} unreadable files passed over" if unreadable else ""
-    print(f"niqe@{model.name}: {model.patches} patches of {len(pictures)} pictures{passed_over}: {file}")
+    passed_over = f", {len(unreadable)} unreadable files passed over" if unreadable else ""
+    print(f"niqe@{model.name}: {model.patches} patches of {len(found) - len(unreadable)} pictures{passed_over}: {file}")
 
 
 def load_model(file: Path) -> tuple[NIQEModel, dict[str, Any]]:

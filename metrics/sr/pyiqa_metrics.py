@@ -30,7 +30,7 @@ def create(metric: Metric, weights: Path | None = None, allow_download: bool = F
     Raises:
         MetricUnavailable: pyiqa is not installed, weights are missing or of another network.
     """
-    ways = f"install the extra pyiqa, name local weights by --weights {metric.name}=FILE or say --allow-download"
+    ways = f"{metric.requires}, name local weights by --weights {metric.name}=FILE or say --allow-download"
     try:
         pyiqa = importlib.import_module("pyiqa")
     except ImportError as error:

@@ -35,7 +35,7 @@ class Metric:
         needs_ref: Whether it compares with an original.
         split: Pictures it looks at; the challenge takes the first kind from the synthetic and the second from the
             wild ones.
-        requires: What has to be there beside this project; empty for those that always work.
+        requires: What brings that which has to be there beside this project; empty for those that always work.
     """
 
     name: str
@@ -51,13 +51,13 @@ METRICS = {
     for metric in (
         Metric("psnr", "PSNR, dB", "higher", True, "synthetic"),
         Metric("ssim", "SSIM", "higher", True, "synthetic"),
-        Metric("lpips", "LPIPS, alex", "lower", True, "synthetic", "the extra pyiqa or AlexNet's weights"),
-        Metric("musiq", "MUSIQ", "higher", False, "wild", "the extra pyiqa and its weights"),
-        Metric("maniqa", "MANIQA", "higher", False, "wild", "the extra pyiqa and its weights"),
-        Metric("clipiqa", "CLIPIQA", "higher", False, "wild", "the extra pyiqa and CLIP's weights"),
+        Metric("lpips", "LPIPS, alex", "lower", True, "synthetic", "pip install pyiqa"),
+        Metric("musiq", "MUSIQ", "higher", False, "wild", "pip install pyiqa"),
+        Metric("maniqa", "MANIQA", "higher", False, "wild", "pip install pyiqa"),
+        Metric("clipiqa", "CLIPIQA", "higher", False, "wild", "pip install pyiqa"),
         Metric("piqe", "PIQE", "lower", False, "all"),
-        Metric("niqe", "NIQE", "lower", False, "all", "a fitted model"),
-        Metric("st_lpips", "ST-LPIPS, alex", "lower", True, "synthetic", "the extra stlpips"),
+        Metric("niqe", "NIQE", "lower", False, "all", "--fit-niqe FOLDER"),
+        Metric("st_lpips", "ST-LPIPS, alex", "lower", True, "synthetic", "pip install --no-deps stlpips-pytorch"),
         Metric("ms_ssim", "MS-SSIM", "higher", True, "synthetic"),
     )
 }
@@ -133,7 +133,7 @@ def _distance(metric: Metric, sources: Sources, local: Path | None) -> Scorer:
     try:
         return Scorer(metric, sources.distances[metric.name](local), file_sha256(local) if local else "")
     except (ImportError, OSError, ValueError, KeyError) as error:
-        ways = f"install {metric.requires}, name local weights by --weights {metric.name}=FILE"
+        ways = f"{metric.requires}, name local weights by --weights {metric.name}=FILE"
         raise MetricUnavailable(metric.name, " ".join(str(error).split()), ways) from None
 
 

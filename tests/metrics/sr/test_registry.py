@@ -85,7 +85,7 @@ def test_what_is_missing_is_told_with_three_ways_out(monkeypatch, name):
         build(name, Sources())
     text = str(caught.value)
     assert text.startswith(f"{name}: pyiqa is not there")
-    assert "the extra pyiqa" in text and f"--weights {name}=FILE" in text and "out of --metrics" in text
+    assert "pip install pyiqa" in text and f"--weights {name}=FILE" in text and "out of --metrics" in text
 
 
 def test_niqe_without_a_model_tells_how_to_fit_one():
