@@ -59,7 +59,8 @@ def test_what_saves_memory_is_seen_to_save_it():
     recomputed = step_bytes(model_of(checkpointing=True), "semantic", SIDE, 2, "32-true")
     cropped = step_bytes(model_of(), "semantic", SIDE, 2, "32-true", decode_crop=4)
     judged = step_bytes(model_of(), "semantic", SIDE, 2, "32-true", perceptual=Distance())
-    assert max(mixed, recomputed, cropped) < 0.8 * plain < plain < judged
+    # Norms stay in single precision, and a tiny network is mostly norms.
+    assert max(recomputed, cropped) < 0.6 * plain and mixed < 0.9 * plain < plain < judged
 
 
 @pytest.mark.slow
