@@ -131,6 +131,11 @@ class DiffusionSR(AdapterTask):
                 value.copy_(checkpoint["state_dict"][name])
         self.began_from = {"path": self.init_from, "hash": file_hash(self.init_from)}
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Adapters whose weights mean something in this stage."""
+        return _KEPT[self.stage] if self.pixel_adapter else ("semantic",)
+
     def keeps(self, name: str) -> bool:
         """The adapters that the stage has or takes over."""
         return _adapter(name) in _KEPT[self.stage]
