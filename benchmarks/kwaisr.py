@@ -40,7 +40,7 @@ class Clock:
 def pipeline(data: Path, runs: Path, out: Path, clock: Clock) -> dict[str, Path]:
     """All commands; returns the folder of each system's restored test images."""
     train, common = ROOT / "train.py", ["--run.root", runs, "--wandb.mode", "disabled"]
-    on_data = [*common, "--data.init_args.root", data, "--data.init_args.hr_folders", f"[{data / 'train/hr'}]"]
+    on_data = [*common, "--data.init_args.root", data]
     best = {name: runs / f"mini_{name}/base-seed0/checkpoints/best.ckpt" for name in ("pixel", "semantic", "nafusion")}
     begin = ["--model.init_args.init_from", best["pixel"]]
     made = [
