@@ -29,7 +29,7 @@ def print_tables(scores: Mapping[str, Mapping[str, Any]], facts: Mapping[str, An
 
     ours = scores["submission"]
     counts = ", ".join(
-        f"{ours['n'][domain]} {domain} pictures of {ours['photographs'][domain]} photographs" for domain in DOMAINS
+        f"{ours['n'][domain]} {domain} pictures (photographs: {ours['photographs'][domain]})" for domain in DOMAINS
     )
     console = Console(soft_wrap=True)
     table = Table(title=f"Preset {facts['preset']}: {counts}", title_justify="left")
