@@ -49,7 +49,7 @@ def test_commands_run_as_printed(tmp_path: Path) -> None:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy / name)
     (copy / ".venv").symlink_to(ROOT / ".venv")
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "weight-packages.txt"):
         os.utime(copy / name, (0, 0))  # the environment stands already
     path = f"{copy / '.venv/bin'}:{os.environ['PATH']}"
     env = {key: value for key, value in environment(PATH=path).items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")}
