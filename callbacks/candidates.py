@@ -21,7 +21,7 @@ from records.provenance import environment
 # One journal a writer, while `predict` runs.
 PARTS = ".parts"
 # Settings of the model that change what it restores.
-_SETTINGS = ("network", "stage", "inference")
+_SETTINGS = ("network", "stage", "pixel_adapter", "inference", "tiles")
 
 
 class CandidateWriter(L.Callback):

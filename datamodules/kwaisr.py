@@ -12,7 +12,7 @@ from datamodules.image.samples import TrainingCrops, WholeImages
 from datamodules.image.sizes import Sizes
 from datamodules.launch_checks import KEYS, check_range
 from records.errors import UserError
-from records.hashing import value_hash
+from records.hashing import seed_of, value_hash
 
 PUBLISHED = Layout()
 
@@ -38,6 +38,9 @@ class KwaiSRDataModule(ImageDataModule):
         degrade_pairs: Degrade also the HR of pairs; false keeps their LR files and degrades only HR without LR.
         degrade_on: Degrade in the reading processes, or a batch at a time on the device of the network.
         hr_folders: More folders of HR for training, which are degraded on the fly.
+        fold: Leave the contents of this fold out of training, from 0, so that a fusion can learn from candidates of
+            images that their maker did not see; null trains on all.
+        folds: Number of folds, by content.
         epoch_size: Training samples of an epoch on all ranks together, each cut anew; null for one of each image.
         eval_domains: What validation and test look at; wild images have no truth.
         predict_split: Split that is predicted; ``all`` for every one.
@@ -64,6 +67,8 @@ class KwaiSRDataModule(ImageDataModule):
         degrade_pairs: bool = True,
         degrade_on: Literal["workers", "device"] = "workers",
         hr_folders: list[str] | None = None,
+        fold: int | None = None,
+        folds: int = 2,
         epoch_size: int | None = None,
         eval_domains: Sequence[Domain] = ("synthetic", "wild"),
         predict_split: Literal["train", "val", "test", "all"] = "test",
@@ -92,6 +97,12 @@ class KwaiSRDataModule(ImageDataModule):
             told = f"{degradation.scale} is not the data's scale, {scale}"
             raise UserError(told, where=f"{KEYS}.degradation.init_args.scale", mend="give both the same")
         self.scale, self.crop, self.layout, self.wild_scale = scale, crop, layout, wild_scale
+        check_range(2, folds=folds)
+        check_range(0, folds - 1, fold=fold or 0)
+        if fold is not None and hr_folders:
+            told = "contents of own folders are not known, so that they might show what the fold leaves out"
+            raise UserError(told, where=f"{KEYS}.hr_folders", mend="give [] with a fold")
+        self.fold, self.folds = fold, folds
         self.degradation, self.degrade_pairs, self.degrade_on = degradation, degrade_pairs, degrade_on
         self.hr_folders, self.eval_domains = hr_folders or [], tuple(eval_domains)
         self.predict_split, self.predict_paths = predict_split, predict_paths or []
@@ -106,7 +117,7 @@ class KwaiSRDataModule(ImageDataModule):
         for split in SPLITS:
             for image in [*self._split(split), *(self._own() if split == "train" else ())]:
                 rows.append((split, image.id, image.scale, self._sizes(image.lr), self._sizes(image.hr)))
-        return value_hash(rows)
+        return value_hash(rows if self.fold is None else [self.fold, self.folds, rows])
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the folders anew, and whether the stage has images to work on.
@@ -120,7 +131,8 @@ class KwaiSRDataModule(ImageDataModule):
     def images(self, split: str) -> list[ImageFiles]:
         """Images of ``train``, ``val``, ``test`` or ``predict``."""
         if split == "train":
-            return [image for image in self._split(split) if image.domain == "synthetic"] + self._own()
+            pairs = [image for image in self._split(split) if image.domain == "synthetic"]
+            return [image for image in pairs if self._fold_of(image) != self.fold] + self._own()
         if split != "predict":
             return [image for image in self._split(split) if image.domain in self.eval_domains]
         if self.predict_paths:
@@ -185,6 +197,10 @@ class KwaiSRDataModule(ImageDataModule):
         if taken:
             told = f"{len(taken)} of the images are held out for validation or test, for example {taken[0].id}"
             raise UserError(told, where=f"{KEYS}.hr_folders", mend="give folders of training images only")
+
+    def _fold_of(self, image: ImageFiles) -> int:
+        # By hash, so that images which join the set move no other.
+        return seed_of("fold", image.content) % self.folds
 
     def _split(self, split: str) -> list[ImageFiles]:
         if split not in self._found:

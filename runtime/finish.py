@@ -38,8 +38,8 @@ def finish(cli: "CLI", seconds: float | None = None) -> None:
     kind = ImageOutcome if isinstance(cli.model, SRTask) else QualityOutcome
     ours = kind(folder, split, data, str(cli.model.monitor), str(cli.model.mode))
     values = _figures(cli, ours, split, seconds)
-    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
-        values |= getattr(callback, "figures", {})
+    for part in (cli.model, *cli.trainer.callbacks):  # type: ignore[attr-defined]
+        values |= getattr(part, "figures", {})
     update_summary(folder, values)
     told = _told(cli, ours, values, split)
     show(Ending(folder, f"{command} finished", told, ours.worst(), _next(cli, ours.after)))

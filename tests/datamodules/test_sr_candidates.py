@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.image.layout import Layout
+from datamodules.kwaisr import KwaiSRDataModule
 from datamodules.sr_candidates import SRCandidatesDataModule
 from lightning_modules.nafusion import NAFusionTask
 from models.sr.nafusion import NAFusion
@@ -145,3 +147,23 @@ def test_candidates_json_is_read_as_it_was_written(kept):
     found = read_candidates(kept / "a")
     assert isinstance(found, CandidateSet) and found.maker == {"checkpoint": "a", "settings": "s"}
     assert [image.id for image in found.images if image.seen] == TRAIN[:2] and found.images[0].size == (64, 64)
+
+
+def test_the_folds_of_a_cross_fit_leave_out_every_content_once(kept, tmp_path):
+    root = str(write_tiny_kwaisr(tmp_path / "truth", train=9, size=32))
+    whole = KwaiSRDataModule(root)
+    everything = {image.id for image in whole.images("train")}
+    parts = [{image.id for image in KwaiSRDataModule(root, fold=fold).images("train")} for fold in (0, 1)]
+    assert len(everything) == 9 and parts[0] | parts[1] == everything and not parts[0] & parts[1]
+    assert 0 < len(parts[0]) < 9
+    # What is left out is still predicted, and belongs to its split.
+    held_out = KwaiSRDataModule(root, fold=0, predict_split="train", predict_domains=("synthetic",))
+    assert {image.id for image in held_out.images("predict")} == everything
+    assert held_out.split_of("train/synthetic/lr/0001.png") == "train" and held_out.split_of("x.png") == "predict"
+    assert held_out.split_hash != whole.split_hash
+    one = KwaiSRDataModule(root, fold=0, layout=Layout(content="(0)[0-9]+"))
+    assert len(one.images("train")) in (0, 9)
+    with pytest.raises(UserError, match=r"fold: 2 is out of range"):
+        KwaiSRDataModule(root, fold=2)
+    with pytest.raises(UserError, match=r"hr_folders: .*give \[\] with a fold"):
+        KwaiSRDataModule(root, fold=0, hr_folders=[root])
