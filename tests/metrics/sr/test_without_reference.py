@@ -103,3 +103,9 @@ def test_normalised_values_of_a_ramp_are_flat_and_blocks_keep_their_order():
     blocks = whole_blocks(np.arange(20.0).reshape(4, 5), 2)
     np.testing.assert_array_equal(blocks[1], [[2, 3], [7, 8]])
     assert len(blocks) == 4
+
+
+def test_shapes_of_neighbours_products_in_four_directions():
+    # Figures of BasicSR's ``compute_feature``, which ours equal to 2e-16.
+    patch = np.random.default_rng(0).normal(size=(1, 8, 8))
+    np.testing.assert_allclose(niqe_module._of_patches(patch)[0, [2, 6, 10, 14]], [0.748, 0.813, 0.72, 0.806])
