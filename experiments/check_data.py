@@ -1,7 +1,8 @@
 """Report on a data set before anyone trains on it: broken files, leaks between splits, wrong labels, statistics.
 
-The label files are found as training finds them; a folder without any is checked as a bare set of videos. Exit code 1
-says that there are errors, 0 that there are none or only notes.
+The label files are found as training finds them; a folder without any is checked as a bare set of videos. A root with
+`train/synthetic` or `train/wild` (or those of `val` or `test`) is a set of images: pairs are matched, and synthetic
+pictures compared with wild ones. Exit code 1 says that there are errors, 0 that there are none or only notes.
 """
 
 import argparse
@@ -33,13 +34,23 @@ def run(args: argparse.Namespace) -> int:
     """Check, show, and return 1 when there are errors."""
     if args.jobs is not None and args.jobs < 1:
         raise UserError("must be at least 1", where=f"--jobs {args.jobs}")
+    from experiments.data_report.domains import show_comparison
+    from experiments.data_report.images import images_report, is_image_set
     from experiments.data_report.inventory import take_inventory
     from experiments.data_report.terminal import show
 
-    inventory = take_inventory(args.root, args.labels)
-    scans = scan_all(inventory, args.full, args.jobs or _processors())
-    report = report_of(args.root, inventory, scans)
+    jobs = args.jobs or _processors()
+    astray = False
+    if args.labels is None and is_image_set(args.root):
+        report = images_report(args.root, jobs=jobs)
+    else:
+        inventory = take_inventory(args.root, args.labels)
+        scans = scan_all(inventory, args.full, jobs)
+        report = report_of(args.root, inventory, scans)
+        astray = bool(inventory.tables) and not any(item.listed for item in inventory.items if item.label.id in scans)
     show(report)
+    if comparison := report["statistics"].get("comparison"):
+        show_comparison(comparison)
     for path, write in ((args.html, _write_page), (args.json, write_json)):
         if path is not None:
             try:
@@ -48,9 +59,10 @@ def run(args: argparse.Namespace) -> int:
                 raise UserError(f"cannot be written ({error.strerror})", where=str(path)) from None
     errors = sum(finding["grade"] == "error" for finding in report["findings"])
     notes = len(report["findings"]) - errors
-    if inventory.tables and not any(item.listed for item in inventory.items if item.label.id in scans):
+    if astray:
         print(f"none of the listed files is there: are their names relative to {report['root']}?")
-    print(f"{report['files']} video files, {report['labels']} labels: {errors} errors, {notes} notes")
+    medium, labels = report.get("medium", "video"), report["labels"]
+    print(f"{report['files']} {medium} files, {labels} labels: {errors} errors, {notes} notes")
     return 1 if errors else 0
 
 

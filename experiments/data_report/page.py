@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+from experiments.data_report.domains import TITLES
 from experiments.data_report.finding import ERRORS, NOTES
 from experiments.data_report.histogram import histogram
 from experiments.data_report.statistics import COUNTS, LENGTHS
@@ -37,13 +38,13 @@ def page(report: dict[str, Any]) -> str:
     """
     title = f"Data check of {escape(report['root'])}"
     errors = sum(finding["grade"] == "error" for finding in report["findings"])
-    notes = len(report["findings"]) - errors
+    notes, medium = len(report["findings"]) - errors, report.get("medium", "video")
     verdict = f'<strong class="error">{errors} errors</strong>' if errors else '<strong class="good">no errors</strong>'
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n'
-        f"<p>{verdict}, {notes} notes; {report['files']} video files, {report['labels']} labels.</p>\n"
+        f"<p>{verdict}, {notes} notes; {report['files']} {medium} files, {report['labels']} labels.</p>\n"
         f"{_findings(report['findings'])}\n{_statistics(report['statistics'])}</body></html>\n"
     )
 
@@ -74,6 +75,7 @@ def _statistics(statistics: dict[str, Any]) -> str:
     return (
         f"<h2>Statistics</h2><p>{statistics['readable']} readable files, {statistics['bytes'] / 1e6:.1f} MB in all.</p>"
         f'<div class="facts">{tables}</div>{lengths}{_scores(statistics["scores"])}'
+        f"{_comparison(statistics.get('comparison'))}"
     )
 
 
@@ -88,6 +90,24 @@ def _counts(title: str, counts: dict[str, int]) -> str:
     shown = pairs[:_SHOWN] + ([(f"{len(pairs) - _SHOWN} others", rest)] if rest else [])
     rows = "".join(f'<tr><td>{escape(value)}</td><td class="n">{count}</td></tr>' for value, count in shown)
     return f"<div><table><tr><th>{title}</th><th>files</th></tr>{rows}</table></div>"
+
+
+def _comparison(comparison: dict[str, Any] | None) -> str:
+    """Synthetic against wild images; nothing for a set without both."""
+    if not comparison:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(TITLES[name])}</td>"
+        + "".join(f'<td class="n">{row[key]:.4g}</td>' for key in ("synthetic", "wild", "ks"))
+        + "</tr>"
+        for name, row in comparison["rows"].items()
+    )
+    sets = f"{comparison['synthetic']} low-resolution images of pairs, {comparison['wild']} wild images"
+    heads = "".join(f"<th>{head}</th>" for head in ("statistic", "synthetic, median", "wild, median", "KS distance"))
+    return (
+        f"<h3>Synthetic against wild</h3><p>{sets}. Kolmogorov-Smirnov distances of equal distributions are above "
+        f"{comparison['chance']:.2f} once in twenty times.</p><table><tr>{heads}</tr>{rows}</table>"
+    )
 
 
 def _scores(scores: dict[str, Any]) -> str:

@@ -28,24 +28,25 @@ def statistics_of(items: Sequence[Item], scans: Iterable[Scan]) -> dict[str, Any
     return {
         "readable": len(good),
         "bytes": sum(scan.size_bytes for scan in scans),
-        "codec": _counts(scan.codec for scan in good),
-        "pix_fmt": _counts(scan.pix_fmt for scan in good),
-        "size": _counts(f"{scan.width}x{scan.height}" for scan in good),
-        "orientation": _counts(_orientation(scan) for scan in good),
-        "fps": _counts(f"{scan.fps:.4g}" for scan in good),
+        "codec": counts(scan.codec for scan in good),
+        "pix_fmt": counts(scan.pix_fmt for scan in good),
+        "size": counts(f"{scan.width}x{scan.height}" for scan in good),
+        "orientation": counts(orientation(scan) for scan in good),
+        "fps": counts(f"{scan.fps:.4g}" for scan in good),
         "duration": _spread([scan.duration for scan in good]),
         "frames": _spread([scan.frames for scan in good]),
         "scores": _scores(items),
     }
 
 
-def _orientation(scan: Scan) -> str:
+def orientation(scan: Scan) -> str:
+    """``square``, ``portrait`` or ``landscape``."""
     if scan.height == scan.width:
         return "square"
     return "portrait" if scan.height > scan.width else "landscape"
 
 
-def _counts(values: Iterable[str]) -> dict[str, int]:
+def counts(values: Iterable[str]) -> dict[str, int]:
     """Values with how often each occurs, the most frequent first."""
     return dict(sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0])))
 
