@@ -59,6 +59,8 @@ def read_image_scores(path: str | Path) -> list[ImageScore]:
         )
     metrics = [name for name in table.column_names if name not in _TEXT]
     return [
-        ImageScore(*(row[name] for name in _TEXT), {name: row[name] for name in metrics if row[name] is not None})
+        ImageScore(
+            **{name: row[name] for name in _TEXT}, values={name: row[name] for name in metrics if row[name] is not None}
+        )
         for row in table.to_pylist()
     ]
