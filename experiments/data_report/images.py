@@ -15,6 +15,7 @@ from experiments.data_report.finding import Finding, printable
 from experiments.data_report.image_scan import ImageScan, image_died, scan_image
 from experiments.data_report.inventory import Item
 from experiments.data_report.processes import each
+from experiments.data_report.scan import Scan
 from experiments.data_report.statistics import COUNTS, LENGTHS, counts, orientation
 from records.images import find_images
 from records.labels import SPLITS, Label
@@ -47,7 +48,12 @@ def images_report(root: Path, layout: Layout | None = None, jobs: int = 1) -> di
     findings = [*_sorted_in(root, layout, names, contents)]
     items, measured = _items(root, layout, names, contents)
     scans = _scanned(items, measured, jobs)
-    findings += [*file_findings(items, scans, False), *_pair_findings(root, names, scans), *copy_findings(items, scans)]
+    as_files: dict[str, Scan] = {**scans}
+    findings += [
+        *file_findings(items, as_files, False),
+        *_pair_findings(root, names, scans),
+        *copy_findings(items, as_files),
+    ]
     statistics = [[scans[id].statistics for id in ids if scans[id].statistics] for ids in measured.values()]
     return {
         "root": printable(str(root)),
