@@ -1,7 +1,9 @@
 """Weight averaging that a signal during validation cannot turn round."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import lightning as L
 import torch
@@ -57,7 +59,7 @@ def _shared(tensors: Iterable[Tensor]) -> Iterator[None]:
     """Let deep copies made meanwhile hold ``tensors`` themselves."""
     tensors = list(tensors)
     for tensor in tensors:
-        tensor.__deepcopy__ = lambda memo, tensor=tensor: tensor  # type: ignore[method-assign]
+        tensor.__deepcopy__ = partial(_itself, tensor)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -65,7 +67,11 @@ def _shared(tensors: Iterable[Tensor]) -> Iterator[None]:
             del tensor.__deepcopy__
 
 
-def _average_of_changes(decay: float):  # type: ignore[no-untyped-def]
+def _itself(tensor: Tensor, memo: Any) -> Tensor:
+    return tensor
+
+
+def _average_of_changes(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Torch's average, but equal values stay equal to the last bit."""
     average = get_ema_avg_fn(decay)
 

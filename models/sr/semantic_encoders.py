@@ -75,9 +75,10 @@ class Sam2Encoder(SemanticEncoder):
 
         self.folder = folder
         self.model = Sam2Model.from_pretrained(folder, local_files_only=True)
-        size = self.model.config.prompt_encoder_config.image_size
+        config: Any = self.model.config
+        size = config.prompt_encoder_config.image_size
         self.size = (size, size) if isinstance(size, int) else tuple(size)
-        self.channels = int(self.model.config.vision_config.fpn_hidden_size)
+        self.channels = int(config.vision_config.fpn_hidden_size)
         self.freeze()
 
     def features(self, picture: Tensor) -> Tensor:
