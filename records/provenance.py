@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "torch", "torchvision", "lightning", "torchmetrics", "timm", "av", "decord", "torchcodec", "numpy", "scipy",
-    "pyarrow", "jsonargparse", "omegaconf", "wandb",
+    "torch", "torchvision", "lightning", "torchmetrics", "timm", "diffusers", "peft", "transformers", "kornia",
+    "opencv-python-headless", "stlpips-pytorch", "av", "decord", "torchcodec", "numpy", "scipy", "pyarrow",
+    "jsonargparse", "omegaconf", "wandb",
 )  # fmt: skip
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -83,8 +83,8 @@ def agreements(systems: Sequence[Mapping[str, Any]], files: Mapping[str, Path]) 
     found = []
     for metric, by_name in values.items():
         if len(by_name) > 1:
-            told = rank_agreement(list(by_name.values()), [strength[name] for name in by_name])
-            known = {key: value if value == value else None for key, value in told._asdict().items()}
+            agreement = rank_agreement(list(by_name.values()), [strength[name] for name in by_name])
+            known = {key: value if value == value else None for key, value in agreement._asdict().items()}
             found.append({"metric": metric, **known})
     return sorted(found, key=lambda row: -(row["srocc"] or -2))
 
