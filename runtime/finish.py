@@ -63,15 +63,16 @@ def tell_finished(cli: "CLI") -> None:
 
 
 def _figures(cli: "CLI", ours: Outcome, split: str, seconds: float | None) -> dict[str, Any]:
+    data = cli.trainer.datamodule  # type: ignore[attr-defined]
     figures: dict[str, Any] = {
         "experiment": cli.run_folder.experiment,
         "variant": cli.run_folder.variant,
         "seed": cli.run_folder.seed,
         "score_name": ours.name,
-        "split_hash": cli.trainer.datamodule.split_hash,  # type: ignore[attr-defined]
+        "split_hash": data.split_hash,
         "transductive": bool(getattr(cli.model, "transductive", False)),
         **_origins(cli.model),
-        "stand_ins": cli.trainer.datamodule.stand_ins,  # type: ignore[attr-defined]
+        "stand_ins": sorted({*data.stand_ins, *getattr(cli.model, "stand_ins", ())}),
         "status": read_status(cli.run_folder.status).get("state"),
         **_course(cli),
         **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},

@@ -13,6 +13,7 @@ from runtime.status import read_status
 # What may change between two starts of one run: how long it goes and how it is watched.
 FREE = (
     "trainer.max_epochs",
+    "trainer.max_steps",
     "trainer.logger",
     "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",

@@ -14,6 +14,7 @@ from tests.lightning_modules.two_stages import Pairs, task, trainer
 torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 def test_diffusers_reads_the_best_weights(tmp_path):
     model = task("semantic", pixel_adapter=False, csd=0.0)
     # The first epoch is called the best; training goes on and changes the weights.

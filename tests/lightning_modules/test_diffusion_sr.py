@@ -91,6 +91,7 @@ def calls_of_the_teacher(model, folder):
     return sizes
 
 
+@pytest.mark.slow
 def test_no_weight_no_teacher(first, tmp_path):
     assert calls_of_the_teacher(task("semantic", init_from=first[0]), tmp_path) == [4, 4]
     assert calls_of_the_teacher(task("semantic", init_from=first[0], csd=0.0), tmp_path) == []
@@ -267,7 +268,7 @@ class Save(L.Callback):
                 raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize("averaged", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_fit_that_is_cut_between_two_steps_goes_on_bit_for_bit(first, tmp_path, averaged):
     def run(*callbacks, **more):
         model = task("semantic", init_from=first[0], perceptual=Squared())
