@@ -9,7 +9,6 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.image.degradation import Degradation
@@ -283,10 +282,10 @@ def test_too_many_unreadable_images_end_the_run(own, workers):
 
 @pytest.mark.parametrize("file", sorted(path.name for path in CONFIGS.glob("*.yaml") if "KwaiSR" in path.read_text()))
 def test_config_fragments_build_the_module(file):
+    jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # as train.py does
     parser = jsonargparse.ArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
     parser.add_subclass_arguments(L.LightningDataModule, "data")
-    config = yaml.safe_load((CONFIGS / file).read_text())["data"]
-    data = parser.instantiate(parser.parse_object({"data": config})).data
+    data = parser.instantiate(parser.parse_string((CONFIGS / file).read_text())).data
     assert isinstance(data, KwaiSRDataModule)
     assert data.degradation is None or data.degradation.scale == data.scale == 4
 
