@@ -257,7 +257,7 @@ def test_its_configuration_reads_it(quick: Path) -> None:
     import yaml
 
     config = yaml.safe_load((ROOT / "configs/data/mini_kwaisr.yaml").read_text())["data"]["init_args"]
-    assert config["root"] == "data/mini-kwaisr" and config["hr_folders"] == ["data/mini-kwaisr/train/hr"]
+    assert config["root"] == "data/mini-kwaisr" and config["hr_folders"] == ["${data.init_args.root}/train/hr"]
     assert config.pop("degradation")["init_args"] == {"preset": "kwai", "scale": 4}
     config |= {"root": str(quick), "hr_folders": [str(quick / "train/hr")], "num_workers": 0, "seed": 0}
     data = KwaiSRDataModule(**{**config, "layout": Layout(**config["layout"]), "degradation": Degradation("kwai", 4)})
