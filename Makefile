@@ -20,6 +20,9 @@ demo: setup
 
 # Tests, ranks and workers multiply processes; more threads than one each would only fight over the cores.
 test slow prove: export OMP_NUM_THREADS = 1
+# A file's tests stay together, since they share what they made; the longest file is handed out first.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .
@@ -27,13 +30,15 @@ lint: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 slow: setup
-	$(BIN)/python -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 prove: setup
-	$(BIN)/python -m pytest -q -m prove
+	rm -f .proven.jsonl
+	SUGC_PROVEN=$(CURDIR)/.proven.jsonl $(BIN)/python -m pytest -q -m prove
+	$(BIN)/python docs/make_reliability.py --measured .proven.jsonl
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

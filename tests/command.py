@@ -15,7 +15,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT), "COLUMNS": "160", **more}
 
 
-def train(*words: object, cwd: Path, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+def train(*words: object, cwd: Path, timeout: float = 600, **more: str) -> subprocess.CompletedProcess[str]:
     """`python train.py WORDS` in ``cwd``."""
     command = [sys.executable, str(ROOT / "train.py"), *map(str, words)]
     return subprocess.run(
@@ -45,7 +45,7 @@ def start(*words: object, cwd: Path, **more: str) -> subprocess.Popen[str]:
     )
 
 
-def experiments(*words: object, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def experiments(*words: object, cwd: Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """`python -m experiments WORDS` in ``cwd``."""
     command = [sys.executable, "-m", "experiments", *map(str, words)]
     return subprocess.run(
