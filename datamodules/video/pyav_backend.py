@@ -103,6 +103,7 @@ class PyAVBackend(Backend):
 
     def packets(self) -> Iterator[Any]:
         """All packets that the table lists, from the beginning."""
+        _ = self.table  # read from the same container, so before it is opened anew
         self.close()
         self._open()
         yield from self._packets()

@@ -8,8 +8,10 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from PIL import Image
 
 from datamodules.video import pyav_backend
+from datamodules.video.backend import Limits
 from datamodules.video.reader import UnreadableVideo, VideoReader
 from tests.datamodules.video.clips import make_clip, plain_decode, remux, texture
 
@@ -225,3 +227,14 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(UnreadableVideo) as caught:
         VideoReader(path)
     assert caught.value.reason == "no video stream"
+
+
+def test_frames_may_be_the_first_thing_asked_for(clip: Callable[[str], Path], tmp_path: Path) -> None:
+    """The packet table is read from the same container, which must stand at its beginning for the frames."""
+    photo = tmp_path / "photo.mp4"
+    Image.fromarray(texture(0, 48, 64)).save(photo, "JPEG")
+    for path, count in ((photo, 1), (clip("short_gop.mp4"), 24)):
+        backend = pyav_backend.PyAVBackend(path, Limits())
+        assert [index for index, _ in backend.frames()] == list(range(count))
+        assert len(backend.timeline) == count
+        backend.close()
