@@ -9,12 +9,11 @@ from lightning_modules.sr_task import SRTask
 from records.feature_bank import stand_in_note
 from records.files import read_json
 from records.provenance import environment
+from records.runs import read_metrics, read_status
 from runtime.end_screen import Ending, show
 from runtime.image_outcome import ImageOutcome
 from runtime.quality_outcome import QualityOutcome
-from runtime.record import read_metrics
 from runtime.run_index import refresh_index
-from runtime.status import read_status
 from runtime.summary import update_summary
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from records.files import append_line, read_lines
-
-FILE = "metrics.jsonl"
+from records.files import append_line
+from records.runs import METRICS
 
 
 class RunRecord(Logger):
@@ -51,23 +50,7 @@ class RunRecord(Logger):
         """Append one line."""
         values = {name: _finite(value) for name, value in metrics.items()}
         epoch = values.pop("epoch", None)
-        append_line(self.folder / FILE, {"step": step, "epoch": epoch, **values})
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Lines of ``metrics.jsonl`` in order of step, each step's values once.
-
-    A run that was killed and goes on repeats the steps after its last checkpoint: of lines with the same step and the
-    same names the newest counts. Torn and foreign lines are passed over.
-
-    Args:
-        folder: Run folder; one without a record has no lines.
-    """
-    kept: dict[tuple[int, frozenset[str]], dict[str, Any]] = {}
-    for row in read_lines(folder / FILE):
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            kept[row["step"], frozenset(row)] = row
-    return sorted(kept.values(), key=lambda row: row["step"])
+        append_line(self.folder / METRICS, {"step": step, "epoch": epoch, **values})
 
 
 def _finite(value: Any) -> float | None:

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from records.errors import UserError
+from records.runs import read_status
 from runtime.run_folder import RunFolder
-from runtime.status import read_status
 
 # What may change between two starts of one run: how long it goes and how it is watched.
 FREE = (

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 from urllib.parse import quote
 
-from records.files import read_json, write_text
-from runtime.record import read_metrics
-from runtime.status import read_status
+from records.files import write_text
+from records.runs import read_metrics, read_status, read_summary
 
 # Runs of an older version do not name theirs.
 MONITOR = "val/final_score"
@@ -98,7 +97,7 @@ def write_index(root: Path) -> Path:
 
 
 def _row(root: Path, folder: Path) -> str:
-    status, summary = read_status(folder / "status.json"), _summary(folder / "summary.json")
+    status, summary = read_status(folder / "status.json"), read_summary(folder)
     monitor, best = str(status.get("monitor") or MONITOR), min if status.get("mode") == "min" else max
     course = [row[monitor] for row in read_metrics(folder) if _is_number(row.get(monitor))]
     val, test = (dict(scores) if isinstance(scores := summary.get(split), dict) else {} for split in ("val", "test"))
@@ -161,11 +160,3 @@ def _sparkline(values: list[float]) -> str:
         f"<polyline points='{points}' fill=none stroke=currentColor stroke-width=1.5 />"
         f"<circle cx='{places[-1][0]:.1f}' cy='{places[-1][1]:.1f}' r=2 fill=currentColor /></svg>"
     )
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -9,7 +9,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from records.files import read_json, write_json
+from records.files import write_json
+from records.runs import read_status
 from runtime.interrupt import raise_if_lost
 
 
@@ -92,12 +93,3 @@ class StatusFile(L.Callback):
     def finish(self, trainer: L.Trainer) -> None:
         """Say that the run reached its end."""
         self.write("finished", trainer)
-
-
-def read_status(path: Path) -> dict[str, Any]:
-    """The status of a run; an absent or torn file reads as an empty one."""
-    try:
-        value = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from runtime.record import RunRecord, read_metrics
+from records.runs import read_metrics
+from runtime.record import RunRecord
 
 torch.set_num_threads(1)
 
