@@ -272,7 +272,8 @@ class KVQDataModule(L.LightningDataModule):
         """
         slices = self.views[view]
         if not isinstance(slices, DensitySlices):
-            raise UserError(f"{type(slices).__name__} cuts no slices", where=f"{KEYS}.views.{view}")
+            told = f"{type(slices).__name__} cuts no slices"
+            raise UserError(told, where=f"{KEYS}.views.{view}", mend="name a view of DensitySlices")
         with VideoReader(self.root / id, self.reader) as reader:
             picture, slicing = slices.overlay(reader, Draw(id=id))
             return picture, slicing.kept_share

@@ -99,7 +99,8 @@ def _hold_out_fold(
         pool = [label for name in ("train", "val") for label in _scored(splits.get(name, []))]
         places = {unit: place for place, unit in enumerate(_dealt((unit_of[label.id] for label in pool), seed))}
         if len(places) < folds:
-            raise UserError(f"{folds} folds need as many contents, and there are {len(places)}", where=f"{_KEYS}.folds")
+            told = f"{folds} folds need as many contents, and there are {len(places)}"
+            raise UserError(told, where=f"{_KEYS}.folds", mend=f"give at most {len(places)}")
         fold_of = {label.id: places[unit_of[label.id]] % folds for label in pool}
     else:
         pool = [label for rows in splits.values() for label in _scored(rows) if label.id in fold_of]

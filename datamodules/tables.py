@@ -90,7 +90,7 @@ def read_folds(path: Path) -> dict[str, int]:
     """
     rows = read_csv_rows(path)
     if not rows or [cell.lower() for cell in rows[0][1]] != ["filename", "fold"]:
-        raise UserError("does not start with the header filename,fold", where=str(path))
+        raise UserError("does not start with the header filename,fold", where=str(path), mend="put it there")
     folds: dict[str, int] = {}
     faults = []
     for line, cells in rows[1:]:

@@ -27,7 +27,7 @@ def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | 
         UserError: It is no folder, holds something else, or was begun with another recipe; names what differs.
     """
     if root.exists() and not root.is_dir():
-        raise UserError("is not a folder", where=str(root))
+        raise UserError("is not a folder", where=str(root), mend="name a folder with --root")
     if not (root / RECIPE).is_file():
         if root.is_dir() and any(root.iterdir()):
             raise UserError("holds something else", where=str(root), mend="name a new folder with --root")

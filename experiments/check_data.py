@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, show, and return 1 when there are errors."""
     if args.jobs is not None and args.jobs < 1:
-        raise UserError("must be at least 1", where=f"--jobs {args.jobs}")
+        raise UserError("must be at least 1", where=f"--jobs {args.jobs}", mend="leave it out for one each processor")
     from experiments.data_report.domains import show_comparison
     from experiments.data_report.images import images_report, is_image_set
     from experiments.data_report.inventory import take_inventory
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 write(path, report)
             except OSError as error:
-                raise UserError(f"cannot be written ({error.strerror})", where=str(path)) from None
+                raise not_written(path, error) from None
     errors = sum(finding["grade"] == "error" for finding in report["findings"])
     notes = len(report["findings"]) - errors
     if astray:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.enhance_files import plan
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import append_line, read_lines, write_json
 from records.hashing import value_hash
 from records.images import (
@@ -104,10 +104,7 @@ def restore_files(enhancer: "Enhancer", files: dict[str, Path], args: argparse.N
             try:
                 write_image(args.out / name, picture)
             except OSError as error:
-                mend = "make room, or give another --out"
-                raise UserError(
-                    f"cannot be written ({error.strerror})", where=str(args.out / name), mend=mend
-                ) from None
+                raise not_written(args.out / name, error) from None
             row |= {"written": _stamp(args.out / name), "size": list(picture.shape[:2])}
         row |= {"tiles": dict(enhancer.used), "seconds": round(time.perf_counter() - began, 3)}
         yield row
@@ -178,7 +175,8 @@ def _enhancer(args: argparse.Namespace) -> tuple["Enhancer", dict[str, Any]]:
         try:
             model = load_baseline(args.baseline)
         except FileNotFoundError as error:
-            raise UserError(str(error), where=f"--baseline {args.baseline}") from None
+            what, _, mend = str(error).rpartition("; ")
+            raise UserError(what, where=f"--baseline {args.baseline}", mend=mend) from None
         tiles = Tiles(groupnorm_stats=args.groupnorm_stats, **({} if args.tile is None else _pixels(args.tile)))
     else:
         from runtime.load_enhancer import load_diffusion, load_fusion

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import write_json
 from records.labels import Label, read_labels
 from records.pairs import KINDS, Pair, read_pairs
@@ -62,7 +62,7 @@ def score_kvq(args: argparse.Namespace) -> int:
         try:
             write_json(args.json, {**scores, "interval": intervals["final"]})
         except OSError as error:
-            raise UserError(f"cannot be written ({error.strerror})", where=str(args.json)) from None
+            raise not_written(args.json, error) from None
     return 0
 
 
@@ -81,7 +81,8 @@ def labels_of_split(path: Path, split: str | None) -> list[Label]:
         raise UserError(f"has no split {split!r}", where=str(path), mend=f"its splits are {found}")
     sealed = [label.id for label in chosen if label.score is None]
     if sealed:
-        raise UserError(_told(sealed, "label has no score", "labels have no score"), where=str(path))
+        told = _told(sealed, "label has no score", "labels have no score")
+        raise UserError(told, where=str(path), mend="score them, or name another --split")
     return chosen
 
 
@@ -109,7 +110,8 @@ def matched(paths: Sequence[Path], labels: Sequence[Label], split: str | None = 
     ]
     if any(faults):
         splits = sorted({label.split for label in labels if label.split})
-        mend = f"the labels hold the splits {', '.join(splits)}: name one by --split" if len(splits) > 1 else ""
+        one_split = f"the labels hold the splits {', '.join(splits)}: name one by --split"
+        mend = one_split if len(splits) > 1 else "give one finite number for each labelled file, and no other"
         text = ", and ".join(fault for fault in faults if fault)
         raise UserError(text, where=", ".join(map(str, paths)), mend=mend)
     return {row.id: row.prediction for row in rows}
@@ -128,10 +130,12 @@ def pairs_of(path: Path, labels: Sequence[Label], args: argparse.Namespace) -> l
     pairs = [pair for pair in read_pairs(path) if not {pair.first, pair.second} <= elsewhere - here]
     unknown = dict.fromkeys(name for pair in pairs for name in (pair.first, pair.second) if name not in here)
     if unknown:
-        raise UserError(_told(list(unknown), "file is not scored", "files are not scored"), where=str(path))
+        told = _told(list(unknown), "file is not scored", "files are not scored")
+        raise UserError(told, where=str(path), mend="write names as the labels do, or name the --split of the pairs")
     for kind in KINDS:
         if all(pair.kind != kind for pair in pairs):
-            raise UserError(f"holds no {kind} pair of the files scored, so there is no final score", where=str(path))
+            told = f"holds no {kind} pair of the files scored, so there is no final score"
+            raise UserError(told, where=str(path), mend="leave --pairs out to score without ranks")
     return pairs
 
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from experiments.build_folder import positive
-from records.errors import UserError
+from records.errors import UserError, not_written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def fit_votes(args: argparse.Namespace) -> int:
 
     votes = read_votes(args.votes)
     if not votes:
-        raise UserError("there are no votes", where=", ".join(map(str, args.votes)))
+        raise UserError("there are no votes", where=", ".join(map(str, args.votes)), mend="vote on the page first")
     result = fit(votes)
     files = {name: Path(file) for name, file in named(args.scores, "--scores").items()}
     result["agreement"] = agreements(result["systems"], files)
@@ -70,7 +70,7 @@ def fit_votes(args: argparse.Namespace) -> int:
         try:
             write_json(args.json, result)
         except OSError as error:
-            raise UserError(f"cannot be written ({error.strerror})", where=str(args.json)) from None
+            raise not_written(args.json, error) from None
     return 0
 
 
@@ -84,7 +84,7 @@ def named(words: list[str], option: str) -> dict[str, str]:
     for word in words:
         name, sign, value = word.partition("=")
         if not (name and sign and value):
-            raise UserError(f"{word!r} is not NAME=VALUE", where=option)
+            raise UserError(f"{word!r} is not NAME=VALUE", where=option, mend="write a name, =, and a path")
         if name in found or name == "tie":
             raise UserError(f"the name {name!r} is taken", where=option, mend="give another")
         found[name] = value

@@ -38,7 +38,8 @@ class PromptDraw:
             self._table = self._table or TagTable(self.tags, str(self.backbone.encoder_id))
             return self._table.rows(ids).to(fixed)
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(str(error.args[0]), where=f"model.init_args.tags {self.tags}") from None
+            mend = "build the table of these very images and this base"
+            raise UserError(str(error.args[0]), where=f"model.init_args.tags {self.tags}", mend=mend) from None
 
     def drawn(self, positive: Tensor, count: int) -> Tensor:
         """What each of ``count`` samples is told, float (count, tokens, width); drawn from torch's generator.

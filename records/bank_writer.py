@@ -43,7 +43,8 @@ class BankWriter:
         halves = []
         for id, row in zip(ids, rows, strict=True):
             if reason := refusal(row, self.bank.header):
-                raise UserError(f"{reason} for {id}", where=f"expert {self.bank.header.expert}")
+                mend = "look at the view and the network of the expert"
+                raise UserError(f"{reason} for {id}", where=f"expert {self.bank.header.expert}", mend=mend)
             halves.append(row.astype("<f2"))
         places = [self.bank.index[id] for id in ids]
         for place, half in zip(places, halves, strict=True):

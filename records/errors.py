@@ -33,6 +33,12 @@ def _restore(kind: type[UserError], arguments: tuple[Any, ...], state: dict[str,
     return error
 
 
+def not_written(path: object, error: OSError) -> UserError:
+    """The error of a file that cannot be written."""
+    mend = "make room there, or name a place that you may write to"
+    return UserError(f"cannot be written ({error.strerror or error})", where=str(path), mend=mend)
+
+
 class CheckFailed(UserError):
     """A check did not hold (over budget, files with errors, scores differ); exit code 1."""
 

@@ -88,8 +88,8 @@ class FeatureBank:
         except FileNotFoundError:
             raise UserError("holds no feature bank", where=str(self.folder), mend=_FILL) from None
         except (ValueError, KeyError, TypeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise UserError(f"is no header of a feature bank ({reason})", where=str(self.folder / HEADER)) from None
+            what = f"is no header of a feature bank ({type(error).__name__}: {error})"
+            raise UserError(what, where=str(self.folder / HEADER), mend=f"remove {self.folder}, and {_FILL}") from None
         self._index: dict[str, int] | None = None
         self._rows: np.ndarray | None = None
         self._done = np.zeros(0, bool)

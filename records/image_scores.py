@@ -51,7 +51,8 @@ def read_image_scores(path: str | Path) -> list[ImageScore]:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"cannot be read ({type(error).__name__})", where=str(path)) from None
+        mend = "remove it; the next evaluation writes it again"
+        raise UserError(f"cannot be read ({type(error).__name__})", where=str(path), mend=mend) from None
     missing = [name for name in _TEXT if name not in table.column_names]
     if missing:
         raise UserError(

@@ -114,11 +114,12 @@ def read_csv_rows(path: str | Path) -> list[_Row]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError("no such file", where=str(path)) from None
+        raise UserError("no such file", where=str(path), mend="mend the path") from None
     except UnicodeDecodeError:
         raise UserError("is not UTF-8 text", where=str(path), mend="save it as CSV UTF-8") from None
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", where=str(path)) from None
+        mend = "give a file that you may read"
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), mend=mend) from None
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     rows = []
     try:
@@ -137,7 +138,7 @@ def refuse_rows(faults: Sequence[tuple[int, str]], where: str, mend: str = "", s
         return
     told = ", ".join(f"row {row}: {fault}" for row, fault in faults[:shown])
     more = f", and {len(faults) - shown} more faulty rows" if len(faults) > shown else ""
-    raise UserError(told + more, where=where, mend=mend)
+    raise UserError(told + more, where=where, mend=mend or "mend them in the file")
 
 
 def number_of(cell: str) -> float:
@@ -172,11 +173,12 @@ def _columns(rows: list[_Row], where: str) -> tuple[dict[str, int], int, list[_R
     for column, spellings in _COLUMNS.items():
         found = [place for place, name in enumerate(names) if name in spellings]
         if len(found) > 1:
-            raise UserError(f"has {len(found)} columns for the {column}: {', '.join(first)}", where=where)
+            told = f"has {len(found)} columns for the {column}: {', '.join(first)}"
+            raise UserError(told, where=where, mend="keep one of them")
         if found:
             places[column] = found[0]
     if "score" not in places:
-        raise UserError(f"has no column score; it has {', '.join(first)}", where=where)
+        raise UserError(f"has no column score; it has {', '.join(first)}", where=where, mend="add it")
     known = [spelling for spellings in _COLUMNS.values() for spelling in spellings]
     for name in names:
         # A misspelt "group" that is passed over would let one content into two folds.
@@ -213,7 +215,7 @@ def _parse(
         table.append((file, score, *optional))  # type: ignore[arg-type]
     refuse_rows(faults, where, "scores may be empty only in a sealed split" if unscored else "")
     if not table:
-        raise UserError("holds a header and no rows", where=where)
+        raise UserError("holds a header and no rows", where=where, mend="add one row per file")
     return table
 
 

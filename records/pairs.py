@@ -46,7 +46,7 @@ def read_pairs(path: str | Path) -> list[Pair]:
         return _read_workbook(path)
     rows = read_csv_rows(path)
     if not rows or [cell.lower() for cell in rows[0][1][:4]] != ["kind", "video1", "video2", "rank"]:
-        raise UserError("does not start with the header kind,video1,video2,rank", where=str(path))
+        raise UserError("does not start with the header kind,video1,video2,rank", where=str(path), mend="put it there")
     return _parse(rows[1:], str(path))
 
 
@@ -68,16 +68,17 @@ def _read_workbook(path: Path) -> list[Pair]:
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except FileNotFoundError:
-        raise UserError("no such file", where=str(path)) from None
+        raise UserError("no such file", where=str(path), mend="mend the path") from None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException):
-        raise UserError("is not a readable xlsx workbook", where=str(path)) from None
+        mend = "save it as xlsx again, or give the pairs as CSV kind,video1,video2,rank"
+        raise UserError("is not a readable xlsx workbook", where=str(path), mend=mend) from None
     pairs = []
     try:
         sheets = {name.strip().lower(): name for name in book.sheetnames}
         missing = [kind for kind in KINDS if kind not in sheets]
         if missing:
-            found = ", ".join(book.sheetnames)
-            raise UserError(f"has no sheet {' and no sheet '.join(missing)}; it has {found}", where=str(path))
+            told = f"has no sheet {' and no sheet '.join(missing)}; it has {', '.join(book.sheetnames)}"
+            raise UserError(told, where=str(path), mend="name the sheets nonsource and source")
         for kind in KINDS:
             rows = []
             for line, cells in enumerate(book[sheets[kind]].iter_rows(max_col=3, values_only=True), start=1):

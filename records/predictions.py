@@ -64,7 +64,7 @@ def read_predictions(path: str | Path) -> list[Prediction]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError("no such file", where=str(path))
+        raise UserError("no such file", where=str(path), mend="mend the path")
     with open(path, "rb") as file:
         parquet = file.read(4) == b"PAR1"
     return _read_parquet(path) if parquet else _read_csv(path)
@@ -78,7 +78,8 @@ def _read_parquet(path: Path) -> list[Prediction]:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path)) from None
+        mend = "let the run write it again, by test or predict"
+        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path), mend=mend) from None
     ids, scores = _columns(table.column_names, str(path))
     columns = {name: table[name].to_pylist() for name in table.column_names if name in {*_TEXTS, "target", ids, scores}}
     blank: list[Any] = [None] * table.num_rows
@@ -128,7 +129,8 @@ def _columns(names: list[str], where: str) -> tuple[str, str]:
     for wanted in (("id", "filename"), ("prediction", "score")):
         here = [name for name in wanted if name in names]
         if not here:
-            raise UserError(f"has no column {wanted[1]} or {wanted[0]}; it has {', '.join(names)}", where=where)
+            told = f"has no column {wanted[1]} or {wanted[0]}; it has {', '.join(names)}"
+            raise UserError(told, where=where, mend=f"name the column {wanted[1]}")
         found.append(here[0])
     return found[0], found[1]
 

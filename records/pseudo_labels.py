@@ -90,7 +90,8 @@ def read_pseudo_labels(path: str | Path) -> PseudoLabels:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path)) from None
+        mend = "label the pool anew, see docs/pseudo-labels.md"
+        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path), mend=mend) from None
     header = (table.schema.metadata or {}).get(KEY)
     if header is None or not {"id", "score", "spread", "content"} <= set(table.column_names):
         raise UserError("is no table of pseudo-labels", where=str(path), mend="see docs/pseudo-labels.md")

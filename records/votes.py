@@ -43,10 +43,12 @@ def read_votes(paths: Iterable[str | Path]) -> list[Vote]:
                 reader = csv.DictReader(file)
                 missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
                 if missing:
-                    raise UserError(f"has no column {', '.join(missing)}", where=str(path))
+                    mend = "give the table as the page saved it"
+                    raise UserError(f"has no column {', '.join(missing)}", where=str(path), mend=mend)
                 rows = [{name: (row[name] or "").strip() for name in COLUMNS} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"cannot be read ({type(error).__name__})", where=str(path)) from None
+            mend = "give the table as the page saved it"
+            raise UserError(f"cannot be read ({type(error).__name__})", where=str(path), mend=mend) from None
         for number, row in enumerate(rows, start=2):
             vote = Vote(**row)
             pair = frozenset((vote.system_a, vote.system_b))

@@ -71,7 +71,8 @@ def dry_run(cli: "CLI", arguments: dict[str, Any]) -> None:
             trainer.callbacks.append(clock)  # type: ignore[attr-defined]
             resumes = epochs == 2
             if resumes and not cli.run_folder.last.is_file():
-                raise CheckFailed("the first pass left no checkpoint", where=str(cli.run_folder.last))
+                what, mend = "the first pass left no checkpoint", "run without --dry_run, which tells why"
+                raise CheckFailed(what, where=str(cli.run_folder.last), mend=mend)
             cli.model.resumes = resumes
             trainer.fit(**{**arguments, "ckpt_path": cli.run_folder.last if resumes else None})
         if trainer.is_global_zero:

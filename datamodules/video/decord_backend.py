@@ -31,6 +31,7 @@ class DecordBackend(IndexedBackend):
         except ImportError as error:
             raise UserError(
                 "reader 'decord' is not installed",
+                where="data.init_args.reader",
                 mend="pip install -e '.[decord]' (x86-64 Linux and Windows only), or use reader: pyav",
             ) from error
         self._decord = decord

@@ -66,7 +66,8 @@ def _not_a_video(path: Path, error: Exception) -> UnreadableVideo:
     try:
         head = path.open("rb").read(12)
     except OSError:
-        return UnreadableVideo(f"cannot be read ({error})", reason="missing file", where=str(path))
+        mend = "give a file that you may read"
+        return UnreadableVideo(f"cannot be read ({error})", reason="missing file", where=str(path), mend=mend)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return UnreadableVideo(
             "the index of this mp4 is missing or broken, as when a download stops early",

@@ -123,4 +123,5 @@ def _backend_class(name: str) -> type[Backend]:
         from datamodules.video.torchcodec_backend import TorchCodecBackend
 
         return TorchCodecBackend
-    raise UserError(f"unknown reader '{name}'", mend="choose one of " + ", ".join(get_args(BackendName)))
+    mend = f"choose one of {', '.join(get_args(BackendName))}"
+    raise UserError(f"unknown reader '{name}'", where="data.init_args.reader", mend=mend)

@@ -51,7 +51,9 @@ def _decoder_class() -> Any:
         from torchcodec.decoders import VideoDecoder
     except ImportError as error:
         raise UserError(
-            "reader 'torchcodec' is not installed", mend="pip install -e '.[torchcodec]', or use reader: pyav"
+            "reader 'torchcodec' is not installed",
+            where="data.init_args.reader",
+            mend="pip install -e '.[torchcodec]', or use reader: pyav",
         ) from error
     except (RuntimeError, OSError) as error:
         raise _no_ffmpeg() from error
@@ -61,5 +63,6 @@ def _decoder_class() -> Any:
 def _no_ffmpeg() -> UserError:
     return UserError(
         "reader 'torchcodec' finds no FFmpeg that it can use",
+        where="data.init_args.reader",
         mend="install FFmpeg 4 to 9 with its shared libraries, or use reader: pyav",
     )

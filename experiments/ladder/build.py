@@ -72,7 +72,8 @@ def build(
     broken = {record["source"]: record["error"] for record in records.values() if "error" in record}
     if not made:
         first, why = next(iter(broken.items()))
-        raise CheckFailed(f"none of {len(plan)} clips can be used; {first}: {why}", where=str(source))
+        told = f"none of {len(plan)} clips can be used, first {first}: {why}"
+        raise CheckFailed(told, where=str(source), mend="name another folder with --from")
     write_text(root / TABLE, table_of(made))
     write_json(root / MANIFEST, {**recipe, "contents": made, "broken": broken})
     shutil.rmtree(root / WORK)

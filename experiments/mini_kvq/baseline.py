@@ -66,7 +66,7 @@ def _features(clips: Sequence[np.ndarray], seed: int, weights: str | None, level
     try:
         trunk.load_pretrained()
     except OSError as error:
-        raise UserError(str(error)) from None
+        raise UserError(str(error), where="--baseline", mend="leave it out, or install what is missing") from None
     with torch.inference_mode():
         return np.stack([trunk(torch.from_numpy(clip)[None])[0].mean(0).numpy() for clip in clips])
 

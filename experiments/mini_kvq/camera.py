@@ -41,7 +41,10 @@ def film_video(
         pictures = (frame.to_image() for frame in wanted)
         frames = [_crop(picture, _largest_box(picture.size, size, centre), size) for picture in pictures]
     if len(frames) < count:
-        raise UserError(f"holds {len(frames)} of {count} frames from frame {first} on", where=str(path))
+        told = f"holds {len(frames)} of {count} frames from frame {first} on"
+        raise UserError(
+            told, where=str(path), mend="install its package again, in the version that the extra demo pins"
+        )
     return frames
 
 

@@ -51,7 +51,8 @@ def encode(
 
     encoder, options = _ENCODERS[codec]
     if encoder not in av.codecs_available:
-        raise UserError(f"PyAV has no encoder {encoder}", mend="install the wheel: pip install --only-binary :all: av")
+        mend = "install the wheel: pip install --only-binary :all: av"
+        raise UserError(f"PyAV has no encoder {encoder}", where=f"codec {codec}", mend=mend)
     zones = _zones(len(frames), swing)
     target: Any = path if isinstance(path, io.BytesIO) else str(path)
     with av.open(target, "w", format="mp4") as container:

@@ -51,7 +51,7 @@ def choose_labeller() -> Labeller:
         return "ffmpeg"
     if importlib.util.find_spec("vmaf_torch"):
         return "vmaf-torch"
-    raise UserError("package vmaf-torch is not installed", mend=INSTALL)
+    raise UserError("package vmaf-torch is not installed", where="prepare", mend=INSTALL)
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,7 @@ def shrink(plan: Sequence[Content], contents: int | None, seconds: float | None)
     kept = list(plan)
     if contents is not None:
         if contents < 4:
-            raise UserError(f"--contents {contents} is too few", mend="take 4 or more")
+            raise UserError("too few", where=f"--contents {contents}", mend="take 4 or more")
         held = contents // 4
         wanted = {"train": contents - 2 * held, "val": held, "test": held, "unlabelled": max(1, contents // 8)}
         kept = []
@@ -283,5 +283,5 @@ def shrink(plan: Sequence[Content], contents: int | None, seconds: float | None)
         return kept
     frames = round(seconds * FPS)
     if frames < 2 * ACTS:
-        raise UserError(f"--seconds {seconds:g} is too short", mend="take half a second or more")
+        raise UserError("too short", where=f"--seconds {seconds:g}", mend="take half a second or more")
     return [replace(content, frames=min(content.frames, frames)) for content in kept]

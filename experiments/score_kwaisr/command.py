@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import write_json
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def score_kwaisr(args: argparse.Namespace) -> int:
         if not args.submission:
             return 0
     if not args.submission:
-        raise UserError("--submission is missing", mend="name the folder that holds synthetic/ and wild/")
+        raise UserError("is missing", where="--submission", mend="name the folder that holds synthetic/ and wild/")
     from experiments.score_kwaisr.folders import match
 
     wanted, lr = _wanted(args)
@@ -79,7 +79,7 @@ def _wanted(args: argparse.Namespace) -> "tuple[Files, Files]":
         lr = files_of(args.lr, "lr")
         return lr, lr
     mend = "name the folder of the originals, or pack without scores by --pack and --lr"
-    raise UserError("--truth is missing", mend=mend)
+    raise UserError("is missing", where="--truth", mend=mend)
 
 
 def _score(args: argparse.Namespace, items: "list[Item]", wanted: "Files", lr: "Files") -> None:
@@ -96,7 +96,8 @@ def _score(args: argparse.Namespace, items: "list[Item]", wanted: "Files", lr: "
     sources = Sources(convention, model, _weights(args.weights), learned_distances(), args.allow_download)
     metrics = build_all(args.metrics or DEFAULT, sources)
     if args.metrics and metrics.missing:
-        raise UserError(next(iter(metrics.missing.values())))
+        what = next(iter(metrics.missing.values()))
+        raise UserError(what, where="--metrics", mend="or leave it out of --metrics")
     systems = {"submission": items}
     for name, folder in _pairs(args.beside, "--beside").items():
         if name in ("submission", "LR", "HR"):
@@ -119,7 +120,7 @@ def _score(args: argparse.Namespace, items: "list[Item]", wanted: "Files", lr: "
 
             write_page(args.html, systems, values, scores, facts, args.html_images)
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", where=str(error.filename)) from None
+        raise not_written(error.filename, error) from None
 
 
 def _weights(words: list[str]) -> dict[str, Path]:
@@ -128,9 +129,10 @@ def _weights(words: list[str]) -> dict[str, Path]:
     files = {name: Path(file) for name, file in _pairs(words, "--weights").items()}
     for name, file in files.items():
         if name not in METRICS or not METRICS[name].requires or name == "niqe":
-            raise UserError(f"no metric {name!r} takes weights", where="--weights")
+            takers = ", ".join(name for name, metric in METRICS.items() if metric.requires and name != "niqe")
+            raise UserError(f"no metric {name!r} takes weights", where="--weights", mend=f"these do: {takers}")
         if not file.is_file():
-            raise UserError("no such file", where=f"--weights {name}={file}")
+            raise UserError("no such file", where=f"--weights {name}={file}", mend="mend the path")
     return files
 
 
@@ -139,6 +141,6 @@ def _pairs(words: list[str], option: str) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
-            raise UserError(f"{word!r} is not NAME=PATH", where=option)
+            raise UserError(f"{word!r} is not NAME=PATH", where=option, mend="write a name, =, and a path")
         found[name] = value
     return found

@@ -53,7 +53,9 @@ def files_of(root: Path, kind: str = "hr") -> dict[tuple[str, str], Path]:
     folders = {name: root / name for name in DOMAINS if (root / name).is_dir()}
     if not folders:
         splits = [name for name in ("test", "val", "train") if (root / name).is_dir()]
-        mend = f"name a split, such as {root / splits[0]}" if splits else ""
+        mend = (
+            f"name a split, such as {root / splits[0]}" if splits else "name the folder that holds synthetic/ or wild/"
+        )
         what = "holds neither a folder synthetic nor a folder wild" if root.is_dir() else "no such folder"
         raise UserError(what, where=str(root), mend=mend)
     if "synthetic" in folders and (folders["synthetic"] / kind).is_dir():
@@ -66,7 +68,8 @@ def files_of(root: Path, kind: str = "hr") -> dict[tuple[str, str], Path]:
                 twice.append(f"{domain}/{path.stem}")
             found[domain, path.stem] = path
     if twice:
-        raise UserError(told(twice, "picture is there twice", "pictures are there twice"), where=str(root))
+        what = told(twice, "picture is there twice", "pictures are there twice")
+        raise UserError(what, where=str(root), mend="keep one file of each name")
     return found
 
 
@@ -86,7 +89,10 @@ def match(submission: Path, wanted: Files, lr: Files, truth: Path, scale: int) -
     submitted = files_of(submission)
     domains = [d for d in DOMAINS if any(key[0] == d for key in submitted) and any(key[0] == d for key in wanted)]
     if not domains:
-        raise UserError(f"has no picture of a domain that {truth} has", where=str(submission))
+        what = f"has no picture of a domain that {truth} has"
+        raise UserError(
+            what, where=str(submission), mend="put the pictures into synthetic/ and wild/ as they are there"
+        )
     names = {key: f"{key[0]}/{key[1]}" for key in (*submitted, *wanted)}
     asked = [key for key in wanted if key[0] in domains]
     there = [key for key in asked if key in submitted]
@@ -112,7 +118,8 @@ def match(submission: Path, wanted: Files, lr: Files, truth: Path, scale: int) -
         told(sizes, "picture has a wrong size", "pictures have a wrong size"),
     ]
     if any(faults):
-        raise UserError(", and ".join(filter(None, faults)), where=str(submission))
+        what = ", and ".join(filter(None, faults))
+        raise UserError(what, where=str(submission), mend="give one picture of the right size for each original")
     groups = _groups(truth)
     items = []
     for key in sorted(there):
@@ -137,7 +144,7 @@ def read(path: Path) -> np.ndarray:
     try:
         return read_image(path)
     except UnreadableImage as error:
-        raise UserError(str(error), where=str(path)) from None
+        raise UserError(str(error), where=str(path), mend="write it again") from None
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metrics.sr.niqe import NIQEModel, fit, load, save
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import atomic_path
 from records.images import UnreadableImage, find_images, read_image
 
@@ -22,7 +22,7 @@ def fit_model(folder: Path, file: Path | None) -> None:
         UserError: There are too few pictures, or no file to write is named.
     """
     if file is None:
-        raise UserError("--niqe is missing", mend="name the file that the fitted model is written to")
+        raise UserError("is missing", where="--niqe", mend="name the file that the fitted model is written to")
     found, unreadable = find_images(folder), []
 
     def pictures() -> Iterator[np.ndarray]:
@@ -37,9 +37,10 @@ def fit_model(folder: Path, file: Path | None) -> None:
         with atomic_path(file) as temporary:
             save(model, temporary)
     except ValueError as error:
-        raise UserError(f"{len(found)} pictures: {error}", where=str(folder)) from None
+        mend = "give a folder of more, or larger, good pictures"
+        raise UserError(f"{len(found)} pictures: {error}", where=str(folder), mend=mend) from None
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", where=str(file)) from None
+        raise not_written(file, error) from None
     passed_over = f", {len(unreadable)} unreadable files passed over" if unreadable else ""
     print(f"niqe@{model.name}: {model.patches} patches of {len(found) - len(unreadable)} pictures{passed_over}: {file}")
 

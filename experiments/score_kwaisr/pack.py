@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.score_kwaisr.folders import DOMAINS, Item, read
-from records.errors import UserError
+from records.errors import UserError, not_written
 from records.files import atomic_path, write_json, write_text
 from records.hashing import file_hash
 from records.images import write_image
@@ -71,7 +71,7 @@ def pack(target: Path, items: Sequence[Item], readme: Readme) -> Path:
             for name in (*names, "manifest.json", "readme.txt"):
                 file.write(folder / name, name)
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", where=str(error.filename or target)) from None
+        raise not_written(error.filename or target, error) from None
     finally:
         if only_archive:
             shutil.rmtree(folder, ignore_errors=True)

@@ -39,7 +39,8 @@ def build_all(names: Sequence[str], sources: Sources) -> Metrics:
         except MetricUnavailable as error:
             missing[name] = str(error)
         except ValueError as error:
-            raise UserError(str(error), where="--metrics") from None
+            what, _, mend = str(error).rpartition("; ")
+            raise UserError(what, where="--metrics", mend=mend) from None
     return Metrics(scorers, missing)
 
 

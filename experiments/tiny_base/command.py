@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.build_folder import claim, positive
-from records.errors import UserError
+from records.errors import not_written
 from records.files import atomic_path, write_json, write_text
 from records.hashing import file_hash
 
@@ -113,7 +113,7 @@ def _save(path: Path, tensors: "dict[str, Tensor]") -> None:
         with atomic_path(path) as temporary:
             save_file(tensors, temporary)
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", where=str(path)) from None
+        raise not_written(path, error) from None
 
 
 def _gap(unet: Any, prompts: "dict[str, Tensor]", z: "Tensor") -> float:

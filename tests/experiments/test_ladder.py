@@ -205,7 +205,7 @@ def test_a_folder_of_nothing_but_damaged_clips_fails_the_check(tmp_path, capsys)
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a.mp4").write_bytes(b"")
     assert ladder(tmp_path / "out", tmp_path / "source") == 1
-    assert "none of 1 clips can be used; a.mp4: the file is empty" in capsys.readouterr().err
+    assert "none of 1 clips can be used, first a.mp4: the file is empty" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_no_fault_of_the_clip(tmp_path, monkeypatch):

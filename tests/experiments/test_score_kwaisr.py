@@ -194,7 +194,7 @@ def test_a_spoilt_submission_is_refused_in_one_sentence(challenge, capsys, fault
         (["--weights", "lpips"], "'lpips' is not NAME=PATH"),
         (["--beside", "HR=x"], "'HR' is taken"),
         (["--niqe", "nowhere.npz"], "nowhere.npz: cannot be read"),
-        (["--fit-niqe", "."], "--niqe is missing"),
+        (["--fit-niqe", "."], "--niqe: is missing"),
     ],
 )
 def test_wrong_words_are_told_in_one_sentence(challenge, capsys, monkeypatch, options, told):

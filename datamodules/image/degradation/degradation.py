@@ -11,6 +11,8 @@ from datamodules.image.degradation.plan import Plan
 from datamodules.image.degradation.presets import PRESETS, PresetName, with_ranges
 from records.errors import UserError
 
+_KEYS = "data.init_args.degradation.init_args"
+
 
 class Degradation:
     """Second-order degradation of Real-ESRGAN with the published ranges, and a video codec.
@@ -35,13 +37,15 @@ class Degradation:
         ranges: dict[str, tuple[float, float]] | None = None,
     ) -> None:
         if preset not in PRESETS:
-            raise UserError(f"no degradation {preset!r}", mend=f"choose one of {', '.join(PRESETS)}")
+            mend = f"choose one of {', '.join(PRESETS)}"
+            raise UserError(f"no degradation {preset!r}", where=f"{_KEYS}.preset", mend=mend)
         if scale < 1:
-            raise UserError(f"scale {scale} is below 1")
+            raise UserError(f"{scale} is below 1", where=f"{_KEYS}.scale", mend="give 4, as KwaiSR has it")
         self.preset = with_ranges(PRESETS[preset], ranges or {})
         if codec is not None:
             if not 0 <= codec <= 1:
-                raise UserError(f"codec {codec:g} is no probability", mend="give a number from 0 to 1")
+                mend = "give a number from 0 to 1"
+                raise UserError(f"{codec:g} is no probability", where=f"{_KEYS}.codec", mend=mend)
             self.preset = replace(self.preset, codec=codec)
         if self.preset.codec:
             codecs.encoder()  # a missing encoder is told here, not by every worker

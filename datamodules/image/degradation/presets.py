@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from records.errors import UserError
 
+_KEY = "data.init_args.degradation.init_args.ranges"
 Range = tuple[float, float]
 PresetName = Literal["realesrgan", "pisasr", "kwai"]
 
@@ -113,9 +114,11 @@ def with_ranges(preset: Preset, ranges: dict[str, Range]) -> Preset:
         head, _, tail = name.rpartition(".")
         holder: Any = getattr(preset, head, None) if head else preset
         if not isinstance(getattr(holder, tail, None), tuple):
-            raise UserError(f"{name!r} is no range of the degradation", mend="write crf, first.jpeg, second.sigma ...")
+            mend = "write crf, first.jpeg, second.sigma ..."
+            raise UserError(f"{name!r} is no range of the degradation", where=_KEY, mend=mend)
         if not 0 <= low <= high:
-            raise UserError(f"{name!r} is from {low:g} to {high:g}", mend="give two numbers, the lower one first")
+            mend = "give two numbers, the lower one first"
+            raise UserError(f"{name!r} is from {low:g} to {high:g}", where=_KEY, mend=mend)
         changed: Any = replace(holder, **{tail: (float(low), float(high))})
         preset = replace(preset, **{head: changed}) if head else changed
     return preset
