@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from records.errors import UserError
+from runtime.first_rank import must_tell
 from runtime.keys import check_key
 from runtime.layers import layers, named_files, read_config
 
@@ -36,7 +37,8 @@ def main(arguments: list[str]) -> int:
 
         return run(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if must_tell():
+            print(f"error: {error}", file=sys.stderr)
         return error.exit_code
 
 
