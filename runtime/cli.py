@@ -27,15 +27,14 @@ from lightning_modules.vqa_expert import VQAExpert
 from records.errors import UserError
 from records.files import write_text
 from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
-from runtime.interrupt import listen
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
 from runtime.parser import ShortErrorParser, constructor_error
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
-from runtime.sigterm import AgreedSigterm, exit_code, was_noticed
 from runtime.status import StatusFile
+from runtime.stop_signals import StopSignals, leave, noticed
 from runtime.watchers import fit_callbacks, fit_loggers, is_rank_zero
 
 # Words that start or look at a run but are no part of its configuration.
@@ -139,7 +138,7 @@ class CLI(LightningCLI):
         given = {**self._get(self.config_init, "trainer", default={})}
         page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
         self.status = StatusFile(self.run_folder.status, page)
-        own: list[L.Callback] = [AgreedSigterm(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
+        own: list[L.Callback] = [StopSignals(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
         own += self._outputs()
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:
@@ -193,8 +192,9 @@ class CLI(LightningCLI):
         if self.trainer.is_global_zero:
             from runtime.finish import finish
 
-            self.status.finish(self.trainer)
             finish(self, seconds=time.time() - began)
+            # Last: killed before this line, the same command makes the summary.
+            self.status.finish(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
         """Score the validation split."""
@@ -245,13 +245,12 @@ def run(arguments: list[str]) -> int:
         arguments: Words after ``train.py``.
 
     Returns:
-        The exit code: 143 after SIGTERM and 130 after Ctrl-C, both with the last state saved.
+        The exit code: 143 after SIGTERM, 138 after SIGUSR1 and 130 after Ctrl-C, each with the last state saved.
     """
     jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
-    listen()
     try:
         CLI(
             args=arguments,
@@ -274,16 +273,14 @@ def run(arguments: list[str]) -> int:
 
         tell_finished(finished.cli)
     except SIGTERMException:
-        print("interrupted by SIGTERM; the same command goes on from here", file=sys.stderr)
-        return exit_code()
+        return leave()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if not was_noticed():
+        if noticed() is None:
             raise
         # Another rank was gone first.
-        print(f"interrupted by SIGTERM ({type(error).__name__}); the same command goes on from here", file=sys.stderr)
-        return exit_code()
+        return leave(type(error).__name__)
     except SystemExit as leaving:
         if leaving.code == 1 and _stopped_by_hand(leaving):
             print("interrupted; the same command goes on from here", file=sys.stderr)

@@ -72,7 +72,7 @@ def _figures(cli: "CLI", ours: Outcome, split: str, seconds: float | None) -> di
         "transductive": bool(getattr(cli.model, "transductive", False)),
         **_origins(cli.model),
         "stand_ins": sorted({*data.stand_ins, *getattr(cli.model, "stand_ins", ())}),
-        "status": read_status(cli.run_folder.status).get("state"),
+        "status": "finished" if cli.subcommand == "fit" else read_status(cli.run_folder.status).get("state"),
         **_course(cli),
         **{name: cli.model.efficiency.get(name) for name in ("gmacs", "gflops", "params_m", "activation_mb")},
         "git": environment().get("git"),

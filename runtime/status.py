@@ -1,6 +1,7 @@
 """`status.json`: what became of a run, right also after a signal."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from records.files import write_json
 from records.runs import read_status
-from runtime.interrupt import raise_if_lost
+from runtime.stop_signals import noticed
 
 
 class StatusFile(L.Callback):
@@ -57,36 +58,18 @@ class StatusFile(L.Callback):
         self.before = float(read_status(self.path).get("seconds") or 0.0)
         self.write("running", trainer)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop now where a Ctrl-C got lost."""
-        raise_if_lost()
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Stop now where a Ctrl-C got lost."""
-        raise_if_lost()
-
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say how far the run is."""
         self.write("running", trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Say what stopped the run; Lightning itself would exit 0 after SIGTERM and 1 after Ctrl-C."""
-        if isinstance(exception, SIGTERMException):
-            self.signal = 15
-        elif isinstance(exception, KeyboardInterrupt):
-            self.signal = 2
+        """Say what stopped the run."""
+        # Whatever comes after a signal is its consequence: another rank was gone first, say.
+        self.signal = noticed()
+        if self.signal is None and isinstance(exception, SIGTERMException | KeyboardInterrupt):
+            self.signal = signal.SIGTERM if isinstance(exception, SIGTERMException) else signal.SIGINT
         if self.signal:
-            self.write("interrupted", trainer, signal=self.signal)
+            self.write("interrupted", trainer, signal=int(self.signal))
         else:
             self.write("failed", trainer, error=f"{type(exception).__name__}: {exception}"[:1000])
 
