@@ -7,6 +7,7 @@ from pathlib import Path
 from records.errors import UserError
 from runtime.first_rank import must_tell
 from runtime.keys import check_key
+from runtime.launcher_watch import end_with_launcher
 from runtime.layers import layers, named_files, read_config
 
 COMMANDS = {
@@ -22,11 +23,12 @@ def main(arguments: list[str]) -> int:
     """Run one command.
 
     Returns:
-        0 done; 1 a check did not hold; 2 the input is wrong; 130 or 143 interrupted by a signal.
+        0 done; 1 a check did not hold; 2 the input is wrong; 130, 138 or 143 interrupted by a signal.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(short_help())
         return 0
+    end_with_launcher()
     try:
         if arguments[0] not in COMMANDS:
             near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
