@@ -7,12 +7,12 @@ from fractions import Fraction
 from math import ceil, lcm
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from models.memory import give_back, is_out_of_memory
 from models.sr.group_norm_stats import held_statistics
-from models.sr.tile_size import SHARE, fitting_side, free_bytes, is_out_of_memory, peak_bytes
+from models.sr.tile_size import SHARE, fitting_side, free_bytes, peak_bytes
 from models.sr.tiling import Window, tiled
 
 StageName = Literal["encoder", "unet", "decoder", "fusion", "network"]
@@ -182,8 +182,7 @@ class TileRunner:
             raise MemoryError(f"out of memory with the smallest tiles of the {name}, {side}; take a smaller picture")
         self._note(f"out of memory: tiles of the {name} from {side} to {half}")
         self._limits[name] = half
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back()
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -54,16 +54,6 @@ def fitting_side(
     return side
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    told = str(error)
-    return isinstance(error, RuntimeError) and any(
-        word in told for word in ("out of memory", "DefaultCPUAllocator", "can't allocate memory")
-    )
-
-
 class _Live(TorchDispatchMode):
     """Counts the bytes of storages that operators return, from their birth to their end."""
 

@@ -40,6 +40,14 @@ class Branch(nn.Module, ABC):
         """
         return None
 
+    def pieces(self, time: int) -> int:
+        """What a branch with a ``chunk`` can take one by one: frames, where it is not said otherwise.
+
+        Args:
+            time: Frames of a view.
+        """
+        return time
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse a view that this branch cannot read.
 

@@ -46,6 +46,10 @@ class ClipBranch(Branch):
         """Number of clips in a view of ``time`` frames."""
         return 1
 
+    def pieces(self, time: int) -> int:
+        """Its clips; see the base class."""
+        return self.clips_of(time)
+
     def forward(self, view: Tensor) -> Tensor:
         """The tokens of all clips, clip after clip; see the base class.
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from models.memory import is_out_of_memory
 from models.sr import tile_runner
 from models.sr.backbone import DiffusionBackbone
 from models.sr.baselines import Bicubic, Lanczos
@@ -14,7 +15,7 @@ from models.sr.group_norm_stats import held_statistics
 from models.sr.one_step import OneStepSR
 from models.sr.resample import upsample
 from models.sr.tile_runner import Tiles
-from models.sr.tile_size import fitting_side, free_bytes, is_out_of_memory, peak_bytes
+from models.sr.tile_size import fitting_side, free_bytes, peak_bytes
 
 torch.set_num_threads(1)
 SMALL = Tiles(latent=16, encoder=128, decoder=16, pixels=64, whole=0)
