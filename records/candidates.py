@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from records.errors import UserError
 from records.files import read_json, write_json
+from records.labels import clean_id
 
 FILE = "candidates.json"
-Kind = Literal["psnr", "per"]
+Kind = Literal["psnr", "per", "lr"]
 # The faithful candidate and the perceptual one.
 KINDS: tuple[Kind, Kind] = ("psnr", "per")
 
@@ -26,6 +27,8 @@ class Candidate:
         scale: Candidate's side by the low-resolution image's.
         seen: Whether what made them was trained on this image; None where that is not known.
         made: How: strengths, colour fix and tiles, as the maker tells.
+        of: Id of the image of the data set whose truth was degraded anew for this one; its low-resolution image then
+            stands beside the candidates. None for an image of the data set.
     """
 
     id: str
@@ -35,6 +38,12 @@ class Candidate:
     scale: int
     seen: bool | None = None
     made: dict[str, Any] = field(default_factory=dict)
+    of: str | None = None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Files that the folder holds of this image."""
+        return KINDS if self.of is None else (*KINDS, "lr")
 
     def path(self, kind: Kind) -> Path:
         """The file of one candidate, relative to the folder of all."""
@@ -46,7 +55,7 @@ class CandidateSet:
     """A folder of candidates, all made by one checkpoint.
 
     Args:
-        root: The folder: ``SPLIT/DOMAIN/{psnr,per}/STEM.png`` and ``candidates.json``.
+        root: The folder: ``SPLIT/DOMAIN/{psnr,per}/STEM.png`` and ``candidates.json``; perhaps ``lr`` beside ``psnr``.
         maker: What made them: hash of the checkpoint and of the settings it was used with.
         facts: What else is known: settings, date, environment.
         images: The images.
@@ -98,5 +107,19 @@ def candidates(rows: Iterable[dict[str, Any]]) -> list[Candidate]:
 
     Raises:
         TypeError: Others than those of :class:`Candidate`.
+        ValueError: A name in them would lead out of the folder, or a size is none.
     """
-    return [Candidate(**{**row, "size": tuple(row["size"])}) for row in rows]
+    found = []
+    for row in rows:
+        height, width = map(int, row["size"])
+        image = Candidate(**{**row, "size": (height, width)})
+        for name in (image.split, image.domain):
+            if clean_id(name) != name or "/" in name:
+                raise ValueError(f"{name!r} is no name of a folder")
+        for id in (image.id, *([] if image.of is None else [image.of])):
+            if clean_id(id) != id:
+                raise ValueError(f"file name {id!r} is not written as an id")
+        if not isinstance(image.scale, int) or min(height, width, image.scale) < 1:
+            raise ValueError(f"{image.id} has no size or scale")
+        found.append(image)
+    return found

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from records.limits import check_size
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -37,9 +39,32 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def parse_json(data: bytes) -> Any:
+    """The value of JSON text.
+
+    Raises:
+        ValueError: It is no JSON in UTF-8, is nested too deeply, or holds half of a pair that stands for one letter.
+    """
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+        if b"\\u" in data:  # such a half could be read, but written nowhere
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
 def read_json(path: str | Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read one JSON file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON.
+        UserError: It is no file, or too large.
+    """
+    path = Path(path)
+    check_size(path, "TEXT_BYTES")
+    return parse_json(path.read_bytes())
 
 
 def append_line(path: str | Path, value: Any) -> None:
@@ -66,10 +91,16 @@ def read_lines(path: str | Path) -> list[Any]:
     path = Path(path)
     if not path.exists():
         return []
+    check_size(path, "TEXT_BYTES")
     rows = []
     for line in path.read_bytes().splitlines():
         try:
-            rows.append(json.loads(line))
+            rows.append(parse_json(line))
         except ValueError:
             continue
     return rows
+
+
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """Those lines of a JSON-lines file that are objects, which is all that we write into most of them."""
+    return [row for row in read_lines(path) if isinstance(row, dict)]

@@ -1,5 +1,6 @@
 """The table of per-image scores that a super-resolution run leaves: one row an image, the basis of comparisons."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from records.errors import UserError
 from records.files import atomic_path
+from records.parquet import ParquetColumns
 
 _TEXT = ("id", "split", "domain", "content")
 
@@ -46,22 +47,16 @@ def read_image_scores(path: str | Path) -> list[ImageScore]:
     """Read the table back.
 
     Raises:
-        UserError: The file is no such table.
+        UserError: The file is no such table, or larger than allowed.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        mend = "remove it; the next evaluation writes it again"
-        raise UserError(f"cannot be read ({type(error).__name__})", where=str(path), mend=mend) from None
-    missing = [name for name in _TEXT if name not in table.column_names]
-    if missing:
-        raise UserError(
-            f"has no column {', '.join(missing)}", where=str(path), mend="give image_scores.parquet of a run"
-        )
-    metrics = [name for name in table.column_names if name not in _TEXT]
+    file = ParquetColumns(path, "give image_scores.parquet of a run")
+    metrics = [name for name in file.names if name not in _TEXT]
+    words, figures = file.read(_TEXT, metrics)
+    rows = zip(*(words[name] for name in _TEXT), strict=True)
     return [
         ImageScore(
-            **{name: row[name] for name in _TEXT}, values={name: row[name] for name in metrics if row[name] is not None}
+            *(text or "" for text in texts),
+            {name: float(figures[name][row]) for name in metrics if not math.isnan(figures[name][row])},
         )
-        for row in table.to_pylist()
+        for row, texts in enumerate(rows)
     ]

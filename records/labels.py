@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from records.errors import UserError
 from records.files import write_text
+from records.limits import check_size
 
 # KVQ numbers its files so that seven neighbours show one content: the upload and six processed versions of it.
 VERSIONS_OF_A_CONTENT = 7
@@ -24,7 +25,11 @@ _COLUMNS = {
     "split": ("split",),
 }
 _Row = tuple[int, list[str]]
-_NUMBERED = re.compile(r"(train|val|test)/(\d+)\.mp4")
+_NUMBERED = re.compile(r"(train|val|test)/(\d{1,9})\.mp4")
+# Letters that no name of a file in UTF-8 holds.
+_NO_NAME = re.compile(r"[\x00\ud800-\udfff]")
+# What an id may have to be cleaned of; most have nothing of it, and tables have millions.
+_ODD = re.compile(r"^[/\s]|[\\\x00\ud800-\udfff]|\.\.|//|(^|/)\.(/|$)|^[A-Za-z]:|[/\s]$|^$")
 
 
 @dataclass(frozen=True)
@@ -93,25 +98,45 @@ def clean_id(text: str) -> str:
     """The id that a name in a table stands for: ``/`` separators, no leading ``./``.
 
     Raises:
-        ValueError: The name is empty, absolute, or leaves the data root.
+        ValueError: The name is empty, absolute, leaves the data root, or is no name.
     """
     name = text.strip().replace("\\", "/")
     parts = PurePosixPath(name).parts
     if not parts:
         raise ValueError("the file name is empty")
+    if _NO_NAME.search(name):
+        raise ValueError(f"file name {text!r} holds a letter that no file name can")
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         raise ValueError(f"file name {text!r} is not a path below the data root")
     return "/".join(parts)
+
+
+def refuse_odd_ids(ids: Sequence[str | None], where: str, mend: str = "") -> None:
+    """Refuse a table of which an id is not what :func:`clean_id` would make of it; names the rows.
+
+    Raises:
+        UserError: An id is empty, leaves the data root, or is written otherwise.
+    """
+    faults: list[tuple[int, str]] = []
+    for row, id in enumerate(ids, start=1):
+        if id is None or _ODD.search(id):
+            try:
+                if clean_id(id or "") != id:
+                    raise ValueError(f"file name {id!r} is not written as an id")
+            except ValueError as fault:
+                faults.append((row, str(fault)))
+    refuse_rows(faults, where, mend)
 
 
 def read_csv_rows(path: str | Path) -> list[_Row]:
     """Line number and cells of each row of a comma-separated file that is not blank; cells are stripped.
 
     Raises:
-        UserError: There is no such file, or it is not UTF-8 text.
+        UserError: There is no such file, or it is too large or not UTF-8 text.
     """
     path = Path(path)
     try:
+        check_size(path, "TEXT_BYTES")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError("no such file", where=str(path), mend="mend the path") from None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -10,9 +9,12 @@ from typing import Any, Literal, NamedTuple, get_args
 from records.errors import UserError
 from records.files import write_text
 from records.labels import clean_id, read_csv_rows, refuse_rows
+from records.limits import check_archive
 
 Kind = Literal["nonsource", "source"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# Rows that a sheet of a workbook can have.
+MOST_ROWS = 1 << 20
 
 
 class Pair(NamedTuple):
@@ -65,33 +67,38 @@ def _read_workbook(path: Path) -> list[Pair]:
     except ImportError:
         mend = "pip install -e '.[xlsx]', or give the pairs as CSV kind,video1,video2,rank"
         raise UserError("reading a workbook needs openpyxl", where=str(path), mend=mend) from None
+    mend = "save it as xlsx again, or give the pairs as CSV kind,video1,video2,rank"
+    if not path.is_file():
+        raise UserError("no such file", where=str(path), mend="mend the path")
     try:
+        check_archive(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except FileNotFoundError:
-        raise UserError("no such file", where=str(path), mend="mend the path") from None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException):
-        mend = "save it as xlsx again, or give the pairs as CSV kind,video1,video2,rank"
-        raise UserError("is not a readable xlsx workbook", where=str(path), mend=mend) from None
-    pairs = []
-    try:
-        sheets = {name.strip().lower(): name for name in book.sheetnames}
-        missing = [kind for kind in KINDS if kind not in sheets]
-        if missing:
-            told = f"has no sheet {' and no sheet '.join(missing)}; it has {', '.join(book.sheetnames)}"
-            raise UserError(told, where=str(path), mend="name the sheets nonsource and source")
-        for kind in KINDS:
-            rows = []
-            for line, cells in enumerate(book[sheets[kind]].iter_rows(max_col=3, values_only=True), start=1):
-                texts = ["" if cell is None else str(cell).strip() for cell in cells]
-                if any(texts):
-                    rows.append((line, [kind, *texts]))
-            # The official workbook has a header row, whatever its words.
-            if rows and _rank_of(rows[0][1][-1]) is None:
-                rows = rows[1:]
-            pairs += _parse(rows, f"{path}, sheet {kind}")
-    finally:
-        book.close()
-    return pairs
+        try:
+            sheets = {name.strip().lower(): name for name in book.sheetnames}
+            tables = {kind: _rows(book[sheets[kind]], kind) for kind in KINDS if kind in sheets}
+        finally:
+            book.close()
+    except UserError:
+        raise
+    except Exception as error:  # a damaged archive or its XML shows in many ways
+        told = f"is not a readable xlsx workbook ({type(error).__name__})"
+        raise UserError(told, where=str(path), mend=mend) from None
+    if missing := [kind for kind in KINDS if kind not in tables]:
+        told = f"has no sheet {' and no sheet '.join(missing)}; it has {', '.join(sheets.values())}"
+        raise UserError(told, where=str(path), mend="name the sheets nonsource and source")
+    return [pair for kind, rows in tables.items() for pair in _parse(rows, f"{path}, sheet {kind}")]
+
+
+def _rows(sheet: Any, kind: Kind) -> list[tuple[int, list[str]]]:
+    """Row number and cells of the rows of a sheet that are not empty, less its header."""
+    rows = []
+    # A row may claim any number, and those before it would all be gone through.
+    for line, cells in enumerate(sheet.iter_rows(max_row=MOST_ROWS, max_col=3, values_only=True), start=1):
+        texts = ["" if cell is None else str(cell).strip() for cell in cells]
+        if any(texts):
+            rows.append((line, [kind, *texts]))
+    # The official workbook has a header row, whatever its words.
+    return rows[1:] if rows and _rank_of(rows[0][1][-1]) is None else rows
 
 
 def _parse(rows: list[tuple[int, list[str]]], where: str) -> list[Pair]:

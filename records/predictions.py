@@ -9,8 +9,7 @@ from typing import Any
 from records.errors import UserError
 from records.files import atomic_path
 from records.labels import clean_id, read_csv_rows, refuse_rows
-
-_TEXTS = ("id", "origin", "content", "split")
+from records.parquet import ParquetColumns
 
 
 @dataclass(frozen=True)
@@ -71,32 +70,22 @@ def read_predictions(path: str | Path) -> list[Prediction]:
 
 
 def _read_parquet(path: Path) -> list[Prediction]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        mend = "let the run write it again, by test or predict"
-        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path), mend=mend) from None
-    ids, scores = _columns(table.column_names, str(path))
-    columns = {name: table[name].to_pylist() for name in table.column_names if name in {*_TEXTS, "target", ids, scores}}
-    blank: list[Any] = [None] * table.num_rows
+    file = ParquetColumns(path, "let the run write it again, by test or predict")
+    ids, scores = _columns(file.names, str(path))
+    numbers = [scores, *(name for name in ("target",) if name in file.names)]
+    texts = [ids, *(name for name in ("origin", "content", "split") if name in file.names)]
+    words, figures = file.read(texts, numbers)
     rows, faults = [], []
-    for line, file in enumerate(columns[ids]):
-        value = columns[scores][line]
+    for line, id in enumerate(words[ids]):
         try:
-            if not isinstance(file, str) or not isinstance(value, float | int | None):
-                raise ValueError(f"id {file!r} with prediction {value!r} is not a text with a number")
             rows.append(
                 Prediction(
-                    id=clean_id(file),
-                    prediction=math.nan if value is None else float(value),
-                    target=_known(columns.get("target", blank)[line]),
-                    origin=columns.get("origin", blank)[line] or "",
-                    content=columns.get("content", blank)[line] or "",
-                    split=columns.get("split", blank)[line],
+                    id=clean_id(id or ""),
+                    prediction=float(figures[scores][line]),
+                    target=_known(figures["target"][line]) if "target" in figures else None,
+                    origin=(words["origin"][line] if "origin" in words else None) or "",
+                    content=(words["content"][line] if "content" in words else None) or "",
+                    split=words["split"][line] if "split" in words else None,
                 )
             )
         except ValueError as fault:

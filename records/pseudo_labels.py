@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from records.errors import UserError
-from records.files import atomic_path
+from records.files import atomic_path, parse_json
+from records.labels import refuse_odd_ids
+from records.parquet import ParquetColumns
 
 KEY = b"pseudo_labels"
 # Rows converted and written at a time.
@@ -80,25 +82,18 @@ def read_pseudo_labels(path: str | Path) -> PseudoLabels:
     Raises:
         UserError: There is no such file, or it is no table of pseudo-labels.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("no such file", where=str(path), mend="label a pool first, see docs/pseudo-labels.md")
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        mend = "label the pool anew, see docs/pseudo-labels.md"
-        raise UserError(f"is not a readable Parquet table ({reason})", where=str(path), mend=mend) from None
-    header = (table.schema.metadata or {}).get(KEY)
-    if header is None or not {"id", "score", "spread", "content"} <= set(table.column_names):
+    file = ParquetColumns(path, "label a pool first, see docs/pseudo-labels.md")
+    header = file.facts.get(KEY)
+    if header is None or not {"id", "score", "spread", "content"} <= set(file.names):
         raise UserError("is no table of pseudo-labels", where=str(path), mend="see docs/pseudo-labels.md")
-    return PseudoLabels(
-        table["id"].to_pylist(),
-        table["score"].to_numpy().astype(np.float32),
-        table["spread"].to_numpy().astype(np.float32),
-        table["content"].to_pylist(),
-        json.loads(header),
-    )
+    words, figures = file.read(("id", "content"), ("score", "spread"))
+    refuse_odd_ids(words["id"], str(path))
+    try:
+        facts = parse_json(header)
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError("says nothing readable of its making", where=str(path), mend="see docs/pseudo-labels.md")
+    contents = [content or id for id, content in zip(words["id"], words["content"], strict=True)]
+    scores, spreads = (figures[name].astype(np.float32) for name in ("score", "spread"))
+    return PseudoLabels(words["id"], scores, spreads, contents, facts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from records.errors import UserError
+from records.limits import check_size
 
 COLUMNS = ("rater", "image", "system_a", "system_b", "winner")
 TIE = "tie"
@@ -39,6 +40,7 @@ def read_votes(paths: Iterable[str | Path]) -> list[Vote]:
     votes: dict[tuple[str, str, frozenset[str]], Vote] = {}
     for path in paths:
         try:
+            check_size(Path(path), "TEXT_BYTES")
             with open(path, encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(file)
                 missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]

@@ -66,7 +66,7 @@ def test_files_that_are_no_predictions(tmp_path, content, told):
 
 def test_parquet_with_other_types_or_columns(tmp_path):
     pq.write_table(pa.table({"id": [1], "prediction": [1.0]}), tmp_path / "a.parquet")
-    with pytest.raises(UserError, match="row 1"):
+    with pytest.raises(UserError, match="column id is of int64, not of texts"):
         read_predictions(tmp_path / "a.parquet")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "b.parquet")
     with pytest.raises(UserError, match="it has x"):
