@@ -13,6 +13,7 @@ from metrics.meta import meta_copy
 from records.bank_writer import BankWriter, refusal
 from records.errors import UserError
 from records.feature_bank import BankHeader, FeatureBank, stand_in_note
+from records.leftovers import sweep
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class ExpertFeatureWriter(L.Callback):
         self._ids = [label.id for label in data.labels("predict")]
         answer: tuple[UserError | None, list[str]] = (None, [])
         if trainer.is_global_zero:
+            sweep(folder)
             try:
                 answer = None, FeatureBank.prepare(folder, header, self._ids).missing(self._ids)
             except UserError as error:

@@ -17,6 +17,7 @@ from records.errors import CheckFailed, UserError
 from records.files import atomic_path
 from records.hashing import file_hash, value_hash
 from records.label_parts import LabelledIds, LabelPart
+from records.leftovers import sweep
 from records.provenance import environment
 from records.pseudo_labels import write_pseudo_labels
 
@@ -60,6 +61,8 @@ class PseudoLabelWriter(L.Callback):
         if stage != "predict":
             return
         self._table = Path(self.out or Path(trainer.default_root_dir) / "pseudo_labels.parquet")
+        if trainer.is_global_zero:
+            sweep(self._table.parent, below=False)
         self._identity = _identity(trainer, pl_module)
         trainer.datamodule.leave_out(LabelledIds(self._parts, self._identity))  # type: ignore[attr-defined]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from records.errors import UserError
 from records.files import append_line, atomic_path, read_lines, write_text
+from records.leftovers import sweep
 
 if TYPE_CHECKING:
     from runtime.build import Scorer
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
     files = {path.as_posix(): path for path in find_videos(args.path)}
 
+    if args.out:
+        sweep(args.out.parent, below=False)
     scorer = load_scorer(args.checkpoint)
     rows = dict(_kept(args.out, scorer.hash, files)) if args.out else {}
     left = {id: path for id, path in files.items() if id not in rows}

@@ -9,13 +9,14 @@ from typing import Any
 
 from records.errors import UserError
 from records.files import read_json, write_json
+from records.leftovers import sweep
 
 # What a folder was begun with; a build that was stopped goes on only with the same.
 RECIPE = "recipe.json"
 
 
 def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | None = None) -> None:
-    """Begin a folder, or make sure that it was begun with the same recipe.
+    """Begin a folder, or make sure that it was begun with the same recipe and sweep what a killed build left.
 
     Args:
         root: The folder.
@@ -29,9 +30,11 @@ def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | 
     if root.exists() and not root.is_dir():
         raise UserError("is not a folder", where=str(root), mend="name a folder with --root")
     if not (root / RECIPE).is_file():
-        if root.is_dir() and any(root.iterdir()):
+        # A build that was killed as it began has left the recipe half written.
+        if root.is_dir() and any(not path.name.startswith(f".{RECIPE}.") for path in root.iterdir()):
             raise UserError("holds something else", where=str(root), mend="name a new folder with --root")
         write_json(root / RECIPE, recipe)
+        sweep(root)
         return
     found = read_json(root / RECIPE)
     was = [
@@ -42,6 +45,7 @@ def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | 
     if was:
         mend = "name another folder with --root, or delete it"
         raise UserError(f"holds {what} begun with {', '.join(was)}", where=str(root), mend=mend)
+    sweep(root)
 
 
 @contextmanager

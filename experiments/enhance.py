@@ -26,6 +26,7 @@ from records.images import (
     to_tensor,
     write_image,
 )
+from records.leftovers import sweep
 from records.provenance import environment
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     files = plan(args.path, args.out)
     enhancer, made = _enhancer(args)
     maker = value_hash(made)
+    sweep(args.out)
     rows = _kept(args.out, maker, files)
     if rows:
         print(f"{len(rows)} of {len(files)} were restored before")

@@ -47,8 +47,6 @@ def build(
     if is_complete(root):
         return False
     (root / MANIFEST).unlink(missing_ok=True)
-    for torn in root.rglob(".*.tmp"):  # of a killed build
-        torn.unlink(missing_ok=True)
 
     from experiments.mini_kwaisr.baseline import bicubic
     from experiments.mini_kwaisr.card import write_card

@@ -1,6 +1,7 @@
 """`prepare tiny-base`: train the small autoencoder and denoiser that stand in for Stable Diffusion on two cores."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,10 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
         vae = train_autoencoder(
             clean, degraded, channels=CHANNELS, steps=args.vae_steps, seed=args.seed, progress=_told("autoencoder")
         )
-        vae.save_pretrained(root / "vae")
+        # Its configuration is written before its weights, and says that all of it is there.
+        whole = root / f".vae.{os.getpid()}.tmp"
+        vae.save_pretrained(whole)
+        os.replace(whole, root / "vae")
     vae = PatchAutoencoder.from_pretrained(root / "vae").eval()
     pictures = [torch.from_numpy(picture).permute(2, 0, 1) for picture in held_out.pictures]
     quality = sum(reconstruction_psnr(vae, _even(picture, vae.config.factor)) for picture in pictures) / len(pictures)
