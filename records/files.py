@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from records.disk import writing
 from records.limits import check_size
 
 
@@ -14,16 +15,18 @@ from records.limits import check_size
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is fsynced and renamed over ``path``.
 
-    The temporary file stands on the same file system, so the rename is atomic even where ``$TMPDIR`` is elsewhere.
+    The temporary file stands on the same file system, so the rename is atomic even where ``$TMPDIR`` is elsewhere. A
+    full disk is told in one sentence (:class:`records.disk.DiskFull`), and what stood at ``path`` stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,7 +74,7 @@ def append_line(path: str | Path, value: Any) -> None:
     """Append ``value`` as one JSON line and fsync, so that a kill loses at most the line being written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
+    with writing(path), open(path, "ab+") as file:
         # A torn last line of a killed writer must not swallow this one.
         if file.tell() and not _ends_with_newline(path):
             file.write(b"\n")
