@@ -17,7 +17,6 @@ from records.errors import UserError, not_written
 from records.files import append_line, read_lines, write_json
 from records.hashing import value_hash
 from records.images import (
-    MAX_PIXELS,
     UnreadableImage,
     image_size,
     read_alpha,
@@ -27,6 +26,7 @@ from records.images import (
     write_image,
 )
 from records.leftovers import sweep
+from records.limits import limit, raised
 from records.provenance import environment
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def restored(enhancer: "Enhancer", path: Path, args: argparse.Namespace) -> Any:
     from models.sr.resample import upsample
 
     height, width = image_size(path)
-    if height * width * args.scale**2 > MAX_PIXELS:
-        size = f"{width * args.scale}x{height * args.scale}"
-        raise UnreadableImage(f"the result, {size}, would be over {MAX_PIXELS / 1e6:g} million pixels")
+    if height * width * args.scale**2 > (most := limit("IMAGE_PIXELS")):
+        told = f"the result, {width * args.scale}x{height * args.scale}, would be over {most / 1e6:g} million pixels"
+        raise UnreadableImage(f"{told}; {raised('IMAGE_PIXELS')}")
     lr = to_tensor(read_image(path))[None].to(args.device)
     if args.fusion is not None:
         out = enhancer.fused(lr, args.scale)

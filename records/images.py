@@ -9,22 +9,23 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from records.files import atomic_path
+from records.limits import limit, raised
 
 SUFFIXES = frozenset(".png .jpg .jpeg .webp .bmp .tif .tiff".split())
-# Larger pictures are refused before a pixel is decoded: a few kilobytes can claim to be gigapixels.
-MAX_PIXELS = 100_000_000
+# What is read, whatever the name says. Pillow knows more, some of which start other programs (PostScript).
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
 
 
 class UnreadableImage(Exception):
     """A file that gives no picture; the message is the reason in one line, without the path."""
 
 
-def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
     """Read one picture: rotation of the metadata applied, grey repeated, 16 bit scaled to 8, alpha left out.
 
     Args:
         path: The file; its content decides the format, not its name.
-        max_pixels: Refuse pictures that claim more.
+        max_pixels: Refuse pictures that claim more, before a pixel is decoded; None for ``SUGC_MAX_IMAGE_PIXELS``.
 
     Returns:
         uint8 RGB (height, width, 3).
@@ -36,7 +37,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         return _rgb(image)
 
 
-def read_alpha(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray | None:
+def read_alpha(path: str | Path, max_pixels: int | None = None) -> np.ndarray | None:
     """Opacity of a picture, uint8 (height, width), upright as in :func:`read_image`; None where it has none."""
     with _opened(path, max_pixels) as image:
         if "A" not in image.getbands() and "transparency" not in image.info:
@@ -44,16 +45,15 @@ def read_alpha(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray | N
         return np.array(image.convert("RGBA").getchannel("A"))
 
 
-def image_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def image_size(path: str | Path, max_pixels: int | None = None) -> tuple[int, int]:
     """Height and width of a picture as it is read, from its header where no rotation is noted."""
     try:
-        with Image.open(path) as image:
-            _refuse_large(image, max_pixels)
+        with _open(path, max_pixels) as image:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             width, height = image.size
     except UnreadableImage:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise many kinds on damaged bytes
         raise UnreadableImage(_reason(error)) from None
     return (width, height) if turned else (height, width)
 
@@ -93,13 +93,12 @@ def to_picture(tensor: Tensor) -> np.ndarray:
 class _opened:
     """A decoded, upright picture; every complaint of the decoder as an UnreadableImage."""
 
-    def __init__(self, path: str | Path, max_pixels: int) -> None:
+    def __init__(self, path: str | Path, max_pixels: int | None) -> None:
         self.path, self.max_pixels = path, max_pixels
 
     def __enter__(self) -> Image.Image:
         try:
-            with Image.open(self.path) as image:
-                _refuse_large(image, self.max_pixels)
+            with _open(self.path, self.max_pixels) as image:
                 image.load()
                 return ImageOps.exif_transpose(image)
         except UnreadableImage:
@@ -111,10 +110,21 @@ class _opened:
         pass
 
 
-def _refuse_large(image: Image.Image, max_pixels: int) -> None:
+def _open(path: str | Path, max_pixels: int | None) -> Image.Image:
+    """A picture of which the header alone is read; a pipe, which would be waited for, and a large one are refused."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UnreadableImage("is a folder, a pipe or a device")
+    most = limit("IMAGE_PIXELS") if max_pixels is None else max_pixels
+    # Pillow's own limit, at twice this number, must not stand in the way of one that was raised.
+    Image.MAX_IMAGE_PIXELS = max(most, Image.MAX_IMAGE_PIXELS or 0)
+    image = Image.open(path, formats=FORMATS)
     width, height = image.size
-    if width * height > max_pixels:
-        raise UnreadableImage(f"{width}x{height} is over {max_pixels / 1e6:g} million pixels")
+    if width * height > most:
+        image.close()
+        told = f"{width}x{height} is over {most / 1e6:g} million pixels"
+        raise UnreadableImage(told if max_pixels else f"{told}; {raised('IMAGE_PIXELS')}")
+    return image
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

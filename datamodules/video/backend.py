@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from datamodules.video.picture import Picture
 from datamodules.video.timeline import Timeline
+from records.limits import limit
 
 
 @dataclass(frozen=True)
@@ -14,12 +16,14 @@ class Limits:
     """What is refused before memory or time is spent on it.
 
     Args:
-        max_pixels: Pixels per frame; the default is 8192 x 8192.
-        max_frames: Frames per video; the default is about ten hours at 30 per second.
+        max_pixels: Pixels per frame.
+        max_frames: Frames per video.
+        max_total_pixels: Pixels of all frames together.
     """
 
-    max_pixels: int = 1 << 26
-    max_frames: int = 1 << 20
+    max_pixels: int = field(default_factory=partial(limit, "VIDEO_PIXELS"))
+    max_frames: int = field(default_factory=partial(limit, "VIDEO_FRAMES"))
+    max_total_pixels: int = field(default_factory=partial(limit, "VIDEO_TOTAL_PIXELS"))
 
 
 @dataclass

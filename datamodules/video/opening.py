@@ -7,6 +7,7 @@ import av
 
 from datamodules.video.backend import Limits
 from datamodules.video.unreadable import UnreadableVideo
+from records.limits import raised
 
 # Formats that are media by content. Playlists and scripts, which name other files, and text, which libav would show as
 # a video of letters, are not among them.
@@ -102,5 +103,5 @@ def too_large(what: str, path: Path, limits: Limits) -> UnreadableVideo:
         f"{what} exceed the limit of {limits.max_pixels} pixels",
         reason="too large",
         where=str(path),
-        mend="scale the video down",
+        mend=f"scale the video down, or {raised('VIDEO_PIXELS')}",
     )

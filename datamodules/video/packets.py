@@ -12,6 +12,7 @@ from datamodules.video.backend import Limits
 from datamodules.video.ends_early import ends_early
 from datamodules.video.opening import BROKEN_OFF
 from datamodules.video.unreadable import UnreadableVideo
+from records.limits import raised
 
 # Containers that store a presentation time with every packet, and codecs whose packets hold one shown frame each.
 # (A VP8 packet may hold a frame that is never shown.)
@@ -104,9 +105,8 @@ def read_packets(container: Any, stream: Any, path: Path, limits: Limits) -> Pac
                 continue  # PyAV's mark of the end
             seen += 1
             if seen > limits.max_frames:
-                raise UnreadableVideo(
-                    f"has more than {limits.max_frames} frames", reason="too large", where=str(path), mend="cut it"
-                )
+                told, mend = f"has more than {limits.max_frames} frames", f"cut it, or {raised('VIDEO_FRAMES')}"
+                raise UnreadableVideo(told, reason="too large", where=str(path), mend=mend)
             if usable(packet, name):
                 pts, dts = packet.pts, packet.dts
                 untimed = pts is None

@@ -22,6 +22,7 @@ from datamodules.video.picture import Picture
 from datamodules.video.plan import Segment, plan
 from datamodules.video.timeline import Timeline
 from datamodules.video.unreadable import DamagedVideoWarning, UnreadableVideo
+from records.limits import raised
 
 # Codecs in which a frame that libav calls non-reference leaves no trace in any later frame. (In HEVC it may be
 # referred to by higher temporal layers, in VP9 its probabilities live on.)
@@ -233,6 +234,7 @@ class PyAVBackend(Backend):
                 size = frame_orientation(frame).size(*self._stored_size(frame))
                 pix_fmt = frame.format.name
             times.append(frame.pts)
+            self._refuse_long(len(times), size)
             length = (frame.duration or 0) * self.table.time_base
         if not times:
             raise self._nothing_decodable()
@@ -244,6 +246,7 @@ class PyAVBackend(Backend):
 
     def _timeline_of(self, times: np.ndarray, last: float, size: tuple[int, int], pix_fmt: str) -> Timeline:
         """Timeline of ``times`` whose last frame is shown for ``last`` seconds, 0 if unknown."""
+        self._refuse_long(len(times), size)
         if last <= 0:
             rate = self._stream.average_rate or self._stream.base_rate or 25
             last = float(np.median(np.diff(times))) if len(times) > 1 else 1 / float(rate)
@@ -259,6 +262,13 @@ class PyAVBackend(Backend):
             size_bytes=self.path.stat().st_size,
             truncated=self.table.truncated,
         )
+
+    def _refuse_long(self, frames: int, size: tuple[int, int]) -> None:
+        most = self.limits.max_total_pixels
+        if frames * size[0] * size[1] > most:
+            told = f"{frames} frames of {size[1]}x{size[0]} exceed the limit of {most} pixels in all"
+            mend = f"cut it, or {raised('VIDEO_TOTAL_PIXELS')}"
+            raise UnreadableVideo(told, reason="too large", where=str(self.path), mend=mend)
 
     def _warn(self) -> None:
         # The same text each time: Python then shows it once a file.

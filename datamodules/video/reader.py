@@ -26,8 +26,8 @@ class VideoReader:
     Args:
         path: Video file; its name and suffix decide nothing.
         backend: ``pyav`` reads everything libav reads. ``decord`` and ``torchcodec`` are optional packages.
-        max_pixels: Refuse larger frames; pixels, default 8192 x 8192.
-        max_frames: Refuse longer videos; frames, default about ten hours at 30 per second.
+        max_pixels: Refuse larger frames; pixels, None for ``SUGC_MAX_VIDEO_PIXELS``.
+        max_frames: Refuse longer videos; frames, None for ``SUGC_MAX_VIDEO_FRAMES``.
 
     Raises:
         UnreadableVideo: The file gives no frames; ``reason`` says why.
@@ -39,11 +39,13 @@ class VideoReader:
         path: str | Path,
         backend: BackendName = "pyav",
         *,
-        max_pixels: int = Limits.max_pixels,
-        max_frames: int = Limits.max_frames,
+        max_pixels: int | None = None,
+        max_frames: int | None = None,
     ) -> None:
         self.path = Path(path)
-        self._backend = _backend_class(backend)(self.path, Limits(max_pixels, max_frames))
+        told = {"max_pixels": max_pixels, "max_frames": max_frames}
+        limits = Limits(**{name: value for name, value in told.items() if value is not None})
+        self._backend = _backend_class(backend)(self.path, limits)
         self._closed = False
 
     @property
