@@ -1,0 +1,252 @@
+"""Kill a command at seeded moments, give it again until it is done, and compare with one that nothing stopped."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.command import environment
+
+# Of SIGKILL and SIGTERM all processes of the command's group may get it, as from `timeout` or a scheduler; the others
+# go to its first process. "rank" is SIGKILL to the second rank alone, and the command must end by itself.
+Attack = Literal["kill", "term", "term group", "usr1", "int", "rank"]
+SIGNALS = {
+    "kill": signal.SIGKILL,
+    "term": signal.SIGTERM,
+    "term group": signal.SIGTERM,
+    "usr1": signal.SIGUSR1,
+    "int": signal.SIGINT,
+    "rank": signal.SIGKILL,
+}
+# In the environment of every process that the command starts, and of those that they start.
+MARK = "SUGC_TEST_KILLS"
+# Bounds of what must end by itself; far above what it takes, seconds.
+ENDS, VANISHES, WHOLE = 180.0, 60.0, 900.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that is to survive kills.
+
+    Args:
+        words: What follows the interpreter. Every trial has a folder of its own, so paths are relative to that.
+        prepare: Fills the folder of a trial with what the command reads.
+        grown: What is on disk of the work so far, in any unit that grows with it and is not read from memory.
+        outcome: All that must come out the same, by name.
+        attacks: Kinds of kills.
+        variables: Of the environment.
+        check: Called with the folder after every kill; raises where something is not whole.
+    """
+
+    words: Sequence[str]
+    prepare: Callable[[Path], object]
+    grown: Callable[[Path], int]
+    outcome: Callable[[Path], dict[str, Any]]
+    attacks: Sequence[Attack] = ("kill", "term")
+    variables: dict[str, str] = field(default_factory=dict)
+    check: Callable[[Path], object] = lambda folder: None
+
+
+@dataclass
+class Survived:
+    """What a command survived.
+
+    Args:
+        kills: Kills of each kind that found it at work.
+        grown: Amount of work of the command that nothing stopped.
+        seconds: How long that took.
+    """
+
+    kills: Counter[str]
+    grown: int
+    seconds: float
+
+
+def survive(job: Job, place: Path, kills: int, seed: int = 0) -> Survived:
+    """Run ``job`` once whole and once with ``kills`` kills, and hold the second to the first.
+
+    A kill comes when a drawn amount of work has been added since the command was given, and a drawn moment later; one
+    in four comes at any moment of the time that the whole command took, be it while it starts or ends. All are drawn
+    from ``seed``.
+
+    Args:
+        job: The command.
+        place: Folder for both trials.
+        kills: Kills at most; fewer where the command ends before one.
+        seed: Seed of the moments.
+
+    Raises:
+        AssertionError: Something was lost, doubled, torn or left running.
+    """
+    whole, cut = place / "whole", place / "cut"
+    for folder in (whole, cut):
+        folder.mkdir(parents=True)
+        job.prepare(folder)
+    began = time.monotonic()
+    finish(job, whole)
+    found = Survived(Counter(), job.grown(whole) - job.grown(cut), time.monotonic() - began)
+    assert found.grown > 0, "the measure of progress shows none"
+    draw = random.Random(seed)
+    for attack in _attacks(job, kills, draw):
+        share = max(1, found.grown // (kills + 1))
+        work, pause = draw.randint(1, share), draw.uniform(0, found.seconds / 50)
+        moment = draw.uniform(0, found.seconds) if draw.random() < 0.25 else None
+        if not strike(job, cut, attack, work, pause, moment):
+            break
+        found.kills[attack] += 1
+        job.check(cut)
+    finish(job, cut)
+    ours, theirs = job.outcome(cut), job.outcome(whole)
+    assert ours.keys() == theirs.keys(), f"only in one: {sorted(ours.keys() ^ theirs.keys())}"
+    different = [name for name in ours if ours[name] != theirs[name]]
+    assert not different, f"{len(different)} of {len(ours)} differ: {different[:5]}"
+    left = [str(path.relative_to(cut)) for path in cut.rglob(".*.tmp")]
+    assert not left, f"left by killed writers: {left}"
+    return found
+
+
+def _attacks(job: Job, kills: int, draw: random.Random) -> list[Attack]:
+    """Every kind before one comes twice."""
+    found: list[Attack] = []
+    while len(found) < kills:
+        found += draw.sample(list(job.attacks), len(job.attacks))
+    return found[:kills]
+
+
+def begin(job: Job, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Give the command, in a process group of its own; the process, and the mark of all that it starts."""
+    mark = uuid.uuid4().hex
+    # A file: whatever outlives the command could keep a pipe open.
+    with open(output(folder), "ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, *job.words],
+            cwd=folder,
+            env=environment(**{MARK: mark, **job.variables}),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    return process, mark
+
+
+def finish(job: Job, folder: Path) -> None:
+    """Give the command and let it come to its end."""
+    process, mark = begin(job, folder)
+    try:
+        code = process.wait(WHOLE)
+        assert code == 0, f"code {code}: {told(folder)}"
+        assert_gone(mark, folder)
+    finally:
+        _clear(process, mark)
+
+
+def strike(job: Job, folder: Path, attack: Attack, work: int, pause: float, moment: float | None) -> bool:
+    """Give the command and kill it; whether that found it at work.
+
+    Args:
+        job: The command.
+        folder: Where.
+        attack: How.
+        work: Kill when so much was added.
+        pause: And so many seconds later.
+        moment: Kill so many seconds after the command was given instead; None for after some work.
+    """
+    before, until = job.grown(folder), time.monotonic() + WHOLE
+    process, mark = begin(job, folder)
+    try:
+        if moment is not None:
+            _sleep(process, moment)
+        else:
+            while process.poll() is None and job.grown(folder) < before + work:
+                assert time.monotonic() < until, f"no progress: {told(folder)}"
+                time.sleep(0.005)
+            _sleep(process, pause)
+        if process.poll() is None:
+            _send(process, attack, mark)
+        code = process.wait(ENDS)
+        if code == 0:
+            return False
+        number = int(SIGNALS[attack])
+        if attack == "rank":
+            assert code != 0, told(folder)
+        else:
+            # Killed by it before it could be noticed, or left in good order.
+            allowed = {-number} if attack == "kill" else {-number, 128 + number}
+            assert code in allowed, f"code {code} after {attack}: {told(folder)}"
+        assert_gone(mark, folder)
+        return True
+    finally:
+        _clear(process, mark)
+
+
+def _sleep(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _send(process: subprocess.Popen[bytes], attack: Attack, mark: str) -> None:
+    if attack in ("kill", "term group"):
+        os.killpg(process.pid, SIGNALS[attack])
+    elif attack == "rank":
+        # Before there is a second rank, the first one is what there is to kill.
+        second = [number for number, parent, rank in _processes(mark) if rank == "1" and parent == process.pid]
+        os.kill(second[0] if second else process.pid, SIGNALS[attack])
+    else:
+        process.send_signal(SIGNALS[attack])
+
+
+def assert_gone(mark: str, folder: Path) -> None:
+    """Wait for the end of all that the command has started, which must come by itself."""
+    until = time.monotonic() + VANISHES
+    while left := [number for number, _, _ in _processes(mark)]:
+        if time.monotonic() > until:
+            shown = {number: Path(f"/proc/{number}/cmdline").read_bytes() for number in left}
+            raise AssertionError(f"outlived the command: {shown}; {told(folder)}")
+        time.sleep(0.02)
+
+
+def _processes(mark: str) -> Iterator[tuple[int, int, str | None]]:
+    """Number, parent and local rank of every living process that bears the mark."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                pairs = (item.partition(b"=") for item in (folder / "environ").read_bytes().split(b"\0"))
+                variables = {name.decode(): value.decode() for name, _, value in pairs}
+                if variables.get(MARK) == mark:
+                    # The name of the program, in brackets, may hold anything.
+                    state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+                    if state != "Z":
+                        yield int(folder.name), int(parent), variables.get("LOCAL_RANK")
+            except (OSError, ValueError):
+                continue
+
+
+def _clear(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Leave nothing running, whatever failed."""
+    for number, _, _ in _processes(mark):
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait()
+
+
+def output(folder: Path) -> Path:
+    """What the command printed, all times it was given; beside the folder, so that it is no part of the outcome."""
+    return folder.with_name(f"{folder.name}.log")
+
+
+def told(folder: Path) -> str:
+    """The end of what it printed."""
+    return output(folder).read_text(errors="replace")[-3000:]
