@@ -6,6 +6,8 @@ from typing import Any
 import yaml
 
 from records.errors import UserError
+from records.limits import check_size
+from records.yaml_text import parse_yaml
 from runtime.named_parts import completed, merged
 
 
@@ -17,10 +19,14 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError("no such config file", where=str(path), mend="runnable configs are under configs/exp")
+    check_size(path, "CONFIG_BYTES")
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        value = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise UserError(f"not valid YAML ({_one_line(error)})", where=str(path), mend="mend the syntax there") from None
+    except OSError as error:
+        mend = "give a file that you may read"
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), mend=mend) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -28,20 +34,35 @@ def read_config(path: Path) -> dict[str, Any]:
     return value
 
 
-def layers(path: str | Path, _above: tuple[Path, ...] = ()) -> list[Path]:
+def layers(path: str | Path) -> list[Path]:
     """Files that make up ``path``, lowest first, ``path`` itself last.
 
     Raises:
-        UserError: If a file is missing or the files include each other.
+        UserError: If a file is missing, the files include each other, or a ``base`` is no file name.
     """
-    path = Path(path).resolve()
-    if path in _above:
-        circle = " -> ".join(each.name for each in (*_above, path))
+    found: dict[Path, None] = {}
+    _collect(Path(path), (), found)
+    return list(found)
+
+
+def _collect(path: Path, above: tuple[Path, ...], found: dict[Path, None]) -> None:
+    try:
+        path = path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a letter that no name holds, or a circle of links
+        told = f"no name of a file ({_one_line(error)})"
+        raise UserError(told, where=str(path), mend="mend the name of the config file") from None
+    if path in above:
+        circle = " -> ".join(each.name for each in (*above, path))
         raise UserError(f"config files include each other ({circle})", where=str(path), mend="drop one `base:`")
+    if path in found:
+        return
     base = read_config(path).get("base") or []
     names = [base] if isinstance(base, str) else base
-    below = [found for name in names for found in layers(path.parent / name, (*_above, path))]
-    return list(dict.fromkeys([*below, path]))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError("its base is no file name", where=str(path), mend="write `base: FILE` or `base: [FILE, FILE]`")
+    for name in names:
+        _collect(path.parent / name, (*above, path), found)
+    found[path] = None
 
 
 def named_files(arguments: list[str]) -> list[Path]:
