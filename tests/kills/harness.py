@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 from tests.command import environment
 
-# Of SIGKILL and SIGTERM all processes of the command's group may get it, as from `timeout` or a scheduler; the others
-# go to its first process. "rank" is SIGKILL to the second rank alone, and the command must end by itself.
-Attack = Literal["kill", "term", "term group", "usr1", "int", "rank"]
+# "kill" and "term group" go to all processes of the command's group, as from `timeout` or a scheduler. "rank" is
+# SIGKILL to the second rank alone: the command must end by itself. The others go to the first process alone, "main"
+# being SIGKILL, as from a system that is out of memory.
+Attack = Literal["kill", "main", "term", "term group", "usr1", "int", "rank"]
 SIGNALS = {
     "kill": signal.SIGKILL,
+    "main": signal.SIGKILL,
     "term": signal.SIGTERM,
     "term group": signal.SIGTERM,
     "usr1": signal.SIGUSR1,
@@ -180,7 +182,7 @@ def strike(job: Job, folder: Path, attack: Attack, work: int, pause: float, mome
             assert code != 0, told(folder)
         else:
             # Killed by it before it could be noticed, or left in good order.
-            allowed = {-number} if attack == "kill" else {-number, 128 + number}
+            allowed = {-number} if number == signal.SIGKILL else {-number, 128 + number}
             assert code in allowed, f"code {code} after {attack}: {told(folder)}"
         assert_gone(mark, folder)
         return True
