@@ -19,6 +19,7 @@ from datamodules.video.views.assemble import read_views
 from datamodules.video.views.base import View
 from records.errors import UserError
 from records.hashing import seed_of
+from records.places import MEND, leads_out, named_root
 
 OnUnreadable = Literal["substitute", "skip", "fail"]
 # Drawing this many unreadable clips in a row means that nearly all of them are.
@@ -110,6 +111,10 @@ class VideoQualityDataset(Dataset):
         return Fault(self._too_many(f"{_DRAWS} clips in a row"))
 
     def _read(self, clip: Clip, epoch: int) -> dict[str, Any]:
+        root = named_root(clip.path, clip.id)
+        if root is not None and leads_out(clip.path, root):
+            what = "leads out of the data root by a link"
+            raise UnreadableVideo(what, reason="link out", where=str(clip.path), mend=MEND)
         draw = Draw(seed=self.seed, epoch=epoch, id=clip.id, train=self.train)
         known = clip.score is not None
         return {

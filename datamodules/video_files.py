@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from records.errors import UserError
-from records.labels import read_csv_rows
+from records.labels import clean_id, read_csv_rows
+from records.places import MEND, leads_out
 
 SUFFIXES = frozenset(".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 # Files that name videos, one a row, in their first column.
@@ -33,7 +34,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
     """Every video among files, in folders and in lists, in a fixed order, each once.
 
     A file is taken whatever its name, but .txt and .csv files are lists: the first column names videos relative to
-    the list's folder. In a folder, names with a video suffix are taken and hidden ones are left out.
+    the list's folder. In a folder, names with a video suffix are taken; hidden ones and links out of it are left out.
 
     Raises:
         UserError: A path does not exist, or nothing is found.
@@ -83,7 +84,8 @@ def _below(path: Path) -> Iterator[FoundVideo]:
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         for file in inside:
-            if not any(part.startswith(".") for part in file.relative_to(path).parts):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if not hidden and not (file.is_symlink() and leads_out(file, path)):
                 yield FoundVideo(file, path)
     elif not path.exists():
         raise UserError("no such file or folder", where=str(path), mend="mend the path")
@@ -100,7 +102,14 @@ def _listed(path: Path) -> Iterator[FoundVideo]:
         content = next((place for place, name in enumerate(header) if name in _CONTENTS), None)
         rows = rows[1:]
     for line, cells in rows:
-        file = path.parent / cells[0]
+        try:
+            file = path.parent / clean_id(cells[0])
+        except ValueError as fault:
+            mend = f"name files below {path.parent}"
+            raise UserError(f"row {line}: {fault}", where=str(path), mend=mend) from None
+        if leads_out(file, path.parent):
+            what = f"row {line} names {cells[0]!r}, which leads out of {path.parent} by a link"
+            raise UserError(what, where=str(path), mend=MEND)
         if not file.is_file():
             what = f"row {line} names {cells[0]!r}, which is not there"
             raise UserError(what, where=str(path), mend="mend the list")

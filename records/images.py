@@ -10,6 +10,7 @@ from torch import Tensor
 
 from records.files import atomic_path
 from records.limits import limit, raised
+from records.places import leads_out
 
 SUFFIXES = frozenset(".png .jpg .jpeg .webp .bmp .tif .tiff".split())
 # What is read, whatever the name says. Pillow knows more, some of which start other programs (PostScript).
@@ -77,7 +78,7 @@ def find_images(folder: str | Path) -> list[Path]:
         found += [
             Path(place, name) for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
-    return sorted(found)
+    return sorted(path for path in found if not (path.is_symlink() and leads_out(path, Path(folder))))
 
 
 def to_tensor(picture: np.ndarray) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from records.errors import UserError
+from records.places import MEND, leads_out
 
 SPLITS = ("train", "val", "test")
 Kind = Literal["lr", "hr", "wild"]
@@ -63,9 +64,16 @@ class Layout:
                 raise UserError("has no group", where=f"{KEYS}.content", mend="put the content's part in parentheses")
 
     def folder(self, root: Path, kind: Kind, split: str) -> Path:
-        """Folder of the images of one kind and split."""
+        """Folder of the images of one kind and split.
+
+        Raises:
+            UserError: Links lead from it out of the root.
+        """
         template: str = getattr(self, kind)
-        return root / template.replace("{split}", self.splits.get(split, split))
+        folder = root / template.replace("{split}", self.splits.get(split, split))
+        if leads_out(folder, root):
+            raise UserError("leads out of the data root by a link", where=str(folder), mend=MEND)
+        return folder
 
     def content_of(self, path: Path, id: str) -> str:
         """What an image shows; its id where its name does not tell."""

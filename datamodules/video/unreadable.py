@@ -14,6 +14,7 @@ Reason = Literal[
     "no decodable frame",
     "too large",
     "backend limits",
+    "link out",
 ]
 
 

@@ -9,6 +9,7 @@ from datamodules.video.reader import VideoReader
 from datamodules.video.unreadable import UnreadableVideo
 from experiments.data_report.similar import fingerprint
 from records.hashing import file_hash
+from records.places import MEND, leads_out, named_root
 
 # Where the three frames that stand for a video are taken, as shares of its duration.
 MOMENTS = (1 / 6, 1 / 2, 5 / 6)
@@ -79,6 +80,9 @@ def scan(id: str, path: Path, hashed: bool, full: bool) -> Scan:
 
 
 def _look(result: Scan, path: Path, full: bool) -> None:
+    root = named_root(path, result.id)
+    if root is not None and leads_out(path, root):
+        raise UnreadableVideo("leads out of the data root by a link", reason="link out", where=str(path), mend=MEND)
     with VideoReader(path) as reader:
         timeline = reader.timeline
         result.frames, result.height, result.width = len(timeline), timeline.height, timeline.width
