@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from records.files import append_line, read_lines, write_text
+from records.files import append_line, read_rows, write_text
 
 COLUMNS = ("id", "reason", "split", "first_seen")
 _log = logging.getLogger(__name__)
@@ -79,9 +79,13 @@ class Quarantine:
         """What is known of each id: its newest line, and when it was first seen."""
         lines = [*self._own.values()]
         if self.path is not None:
-            lines = [line for part in sorted(self._folder.glob("*.jsonl")) for line in read_lines(part)]
+            lines = [row for part in sorted(self._folder.glob("*.jsonl")) for row in read_rows(part) if _is_sound(row)]
         rows: dict[str, dict[str, Any]] = {}
         for line in sorted(lines, key=lambda line: line["time"]):
             first = rows.get(line["id"], line).get("first", line["time"])
             rows[line["id"]] = {**line, "first": first}
         return rows
+
+
+def _is_sound(row: dict[str, Any]) -> bool:
+    return isinstance(row.get("time"), float) and all(isinstance(row.get(name), str) for name in COLUMNS[:3])

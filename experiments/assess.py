@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from records.errors import UserError
-from records.files import append_line, atomic_path, read_lines, write_text
+from records.files import append_line, atomic_path, read_rows, write_text
 from records.leftovers import sweep
 
 if TYPE_CHECKING:
@@ -122,10 +122,13 @@ def _stamp(path: Path) -> list[int]:
 
 def _kept(out: Path, checkpoint: str, files: dict[str, Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of an earlier call that still hold: same checkpoint, same file, no error."""
-    for row in read_lines(_journal(out)):
-        path = files.get(row.get("id", ""))
-        if path and row.get("checkpoint") == checkpoint and row.get("stamp") == _stamp(path) and not row.get("error"):
-            yield row["id"], {name: row.get(name) for name in COLUMNS}
+    for row in read_rows(_journal(out)):
+        path = files.get(str(row.get("id")))
+        sound = all(isinstance(row.get(name), float | int) for name in ("score", "seconds"))
+        sound = sound and isinstance(row.get("percentile"), float | int | None)
+        if path and sound and row.get("checkpoint") == checkpoint and row.get("stamp") == _stamp(path):
+            if not row.get("error"):
+                yield row["id"], {name: row.get(name) for name in COLUMNS}
 
 
 def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:

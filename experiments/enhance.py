@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.enhance_files import plan
 from records.errors import UserError, not_written
-from records.files import append_line, read_lines, write_json
+from records.files import append_line, read_rows, write_json
 from records.hashing import value_hash
 from records.images import (
     UnreadableImage,
@@ -216,11 +216,13 @@ def _stamp(path: Path) -> list[int] | None:
 def _kept(out: Path, maker: str, files: dict[str, Path]) -> dict[str, dict[str, Any]]:
     """Rows of an earlier call that still hold: same maker, input and result unchanged, no error."""
     kept: dict[str, dict[str, Any]] = {}
-    for row in read_lines(out / JOURNAL):
-        path = files.get(row.get("id", ""))
+    for row in read_rows(out / JOURNAL):
+        path = files.get(str(row.get("id")))
         if path is None or row.pop("maker", None) != maker or row.get("error"):
             continue
-        if row["source"] == str(path) and row["stamp"] == _stamp(path) and row["written"] == _stamp(out / row["id"]):
+        stamps = {"source": str(path), "stamp": _stamp(path), "written": _stamp(out / row["id"])}
+        sound = isinstance(row.get("seconds"), float | int) and isinstance(row.get("tiles"), dict)
+        if sound and stamps.items() <= row.items():
             kept[row["id"]] = row
     return kept
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from records.errors import UserError
+from records.files import parse_json
 from records.hashing import seed_of
 
 # Rank and process of the writer.
@@ -118,12 +119,12 @@ def _known(value: float) -> float | None:
 def _read(line: bytes) -> dict[str, Any] | tuple[str, float, float] | None:
     """A header, a label, or None for a torn line."""
     try:
-        value = json.loads(line)
+        value = parse_json(line)
         if isinstance(value, dict):
             return value
         score, spread = (math.nan if number is None else float(number) for number in value[1:])
         return str(value[0]), score, spread
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 

@@ -13,7 +13,7 @@ from records.errors import UserError
 from records.labels import VERSIONS_OF_A_CONTENT, Label, read_csv_rows, read_labels
 
 _FAULT = re.compile(r"(?:^|, )row (\d+): (.*?)(?=, row \d+: |, and \d+ more faulty rows$|$)", re.DOTALL)
-_NUMBERED = re.compile(r"(train|val|test)/(\d+)\.mp4")
+_NUMBERED = re.compile(r"(train|val|test)/(\d{1,9})\.mp4")
 # A refusal names the first five rows; a table that is wrong all through is given up after 250.
 _ROUNDS = 50
 
