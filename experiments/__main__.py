@@ -10,7 +10,7 @@ from pathlib import Path
 
 from records.errors import UserError
 
-COMMANDS = ("assess", "budget", "check-data", "enhance", "prepare", "score", "user-study")
+COMMANDS = ("assess", "budget", "check-data", "enhance", "prepare", "score", "sweep", "user-study")
 
 
 def summary(command: str) -> str:

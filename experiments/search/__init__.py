@@ -1,0 +1,1 @@
+"""Hyperparameter search: W&B's sweep file, served by Optuna."""
