@@ -14,7 +14,7 @@ from records.places import leads_out
 
 SUFFIXES = frozenset(".png .jpg .jpeg .webp .bmp .tif .tiff".split())
 # What is read, whatever the name says. Pillow knows more, some of which start other programs (PostScript).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
 
 
 class UnreadableImage(Exception):
