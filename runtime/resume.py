@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from records.errors import UserError
+from records.flatten import flatten
 from records.runs import read_status
+from runtime.checkpoint_io import newest
+from runtime.layers import read_config
 from runtime.run_folder import RunFolder
 
 # What may change between two starts of one run: how long it goes and how it is watched.
@@ -21,6 +22,8 @@ FREE = (
     "trainer.profiler",
     "trainer.default_root_dir",
     "wandb",
+    "guard",
+    "checkpoint",
     "run.baseline",
     "run.root",
 )
@@ -37,17 +40,6 @@ class Start:
 
     checkpoint: Path | None
     finished: bool = False
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts and lists as one dict of dotted keys."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if pairs is None or not value:
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in pairs:
-        flat |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -74,12 +66,13 @@ def decide(run: RunFolder, config: dict[str, Any]) -> Start:
         UserError: If the folder holds a run with another configuration.
     """
     status = read_status(run.status)
-    if not run.last.is_file():
+    checkpoint = newest(run.checkpoints)
+    if checkpoint is None:
         # Nothing was trained yet: a run that failed over a mistyped key begins anew with the mended one.
         return Start(None)
     if not run.config.is_file() or not status:
-        return Start(run.last)
-    old = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
+        return Start(checkpoint)
+    old = read_config(run.config)
     changes = changed_keys(old, config)
     if changes:
         told = ", ".join(f"{key} ({before!r} -> {after!r})" for key, (before, after) in list(changes.items())[:8])
@@ -91,8 +84,8 @@ def decide(run: RunFolder, config: dict[str, Any]) -> Start:
         )
     max_epochs = config["trainer"].get("max_epochs")
     if status.get("state") == "finished" and (max_epochs == status.get("max_epochs") or _reached(max_epochs, status)):
-        return Start(run.last, finished=True)
-    return Start(run.last)
+        return Start(checkpoint, finished=True)
+    return Start(checkpoint)
 
 
 def _reached(max_epochs: int | None, status: dict[str, Any]) -> bool:
