@@ -7,10 +7,19 @@ import importlib
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from records.errors import UserError
+from records.errors import UserError, refused_by_system
 
-COMMANDS = ("assess", "budget", "check-data", "enhance", "prepare", "score", "sweep", "user-study")
+COMMANDS = ("assess", "budget", "check-data", "doctor", "enhance", "prepare", "score", "sweep", "user-study")
+
+
+class Words(argparse.ArgumentParser):
+    """A parser that tells what is wrong with the words as every other error is told."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it in place of printing the usage and leaving."""
+        raise UserError(message, where=self.prog, mend="--help lists every option")
 
 
 def summary(command: str) -> str:
@@ -27,25 +36,33 @@ def main(arguments: list[str] | None = None) -> int:
         for command in COMMANDS:
             print(f"  {command:<12}{summary(command)}")
         return 0
-    name = words.pop(0)
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"did you mean {near[0]!r}" if near else "commands are " + ", ".join(COMMANDS)
-        print(f"error: no command {name!r}; {hint}", file=sys.stderr)
-        return 2
-    module = importlib.import_module("experiments." + name.replace("-", "_"))
-    parser = argparse.ArgumentParser(prog=f"python -m experiments {name}", description=module.__doc__)
-    module.add_arguments(parser)
-    args = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return int(module.run(args) or 0)
+        return _run(words.pop(0), words)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        print(f"error: {refused}", file=sys.stderr)
+        return refused.exit_code
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def _run(name: str, words: list[str]) -> int:
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        mend = f"did you mean {near[0]!r}?" if near else f"commands are {', '.join(COMMANDS)}"
+        raise UserError(f"no command {name!r}", where="python -m experiments", mend=mend)
+    module = importlib.import_module("experiments." + name.replace("-", "_"))
+    parser = Words(prog=f"python -m experiments {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    args = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return int(module.run(args) or 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Errors that a user can cause and mend, each told in one sentence."""
 
+import errno
 from typing import Any
+
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
 
 
 class UserError(Exception):
@@ -37,6 +40,14 @@ def not_written(path: object, error: OSError) -> UserError:
     """The error of a file that cannot be written."""
     mend = "make room there, or name a place that you may write to"
     return UserError(f"cannot be written ({error.strerror or error})", where=str(path), mend=mend)
+
+
+def refused_by_system(error: OSError) -> UserError | None:
+    """The error of a place without permission or room, wherever it came up; None where no place is to blame."""
+    if error.errno not in _REFUSALS or error.filename is None:
+        return None
+    told = f"the system refuses it ({error.strerror})"
+    return UserError(told, where=str(error.filename), mend="make room, or name a place that you may read and write")
 
 
 class CheckFailed(UserError):

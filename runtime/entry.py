@@ -4,7 +4,7 @@ import difflib
 import sys
 from pathlib import Path
 
-from records.errors import UserError
+from records.errors import UserError, refused_by_system
 from runtime.first_rank import must_tell
 from runtime.keys import check_key
 from runtime.launcher_watch import end_with_launcher
@@ -39,9 +39,18 @@ def main(arguments: list[str]) -> int:
 
         return run(arguments)
     except UserError as error:
-        if must_tell():
-            print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _tell(error)
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        return _tell(refused)
+
+
+def _tell(error: UserError) -> int:
+    if must_tell():
+        print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def cheap_checks(arguments: list[str]) -> None:
