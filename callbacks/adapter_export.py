@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 
 FOLDER = "adapters"
@@ -42,7 +42,7 @@ class AdapterExport(L.Callback):
         ended = {name: value.clone() for name, value in module.state_dict().items()}
         best = _best(trainer)
         if best is not None:
-            module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+            module.load_state_dict(read_checkpoint(best, "checkpoint")["state_dict"])
         for name in module.adapters:
             partial = folder / f".{name}.tmp"
             save_adapter(module.network.backbone.unet, name, partial)

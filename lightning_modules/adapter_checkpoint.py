@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_modules.sr_task import SRTask
-from lightning_modules.trained_network import SHOWN
 from records.errors import UserError
 
 # Top-level key of a checkpoint: stage, adapters, base and prompts, as plain values.
@@ -60,9 +59,8 @@ class AdapterTask(SRTask):
         Raises:
             UserError: It belongs to another stage, base or rank, or tensors are missing or too many; names them.
         """
+        refuse_other(self.made_of(), checkpoint, self.origin)
         super().on_load_checkpoint(checkpoint)
-        refuse_other(self.made_of(), checkpoint, "checkpoint")
-        refuse_keys(self.state_dict(), checkpoint["state_dict"], "checkpoint")
 
 
 def refuse_other(mine: Mapping[str, Any], checkpoint: Mapping[str, Any], where: str) -> None:
@@ -85,30 +83,6 @@ def refuse_other(mine: Mapping[str, Any], checkpoint: Mapping[str, Any], where: 
             if name == "stage":
                 mend = "stage pixel comes first, and stage semantic begins with it by model.init_args.init_from"
             raise UserError(f"its {name} is {theirs.get(name)!r}, not {value!r}", where=where, mend=mend)
-
-
-def refuse_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights of which some are missing, unknown or of another shape.
-
-    Args:
-        wanted: State of the module.
-        found: State of the checkpoint.
-        where: Where it comes from, for the message.
-
-    Raises:
-        UserError: Names them.
-    """
-    faults = [f"{name} is not there" for name in wanted if name not in found]
-    faults += [f"{name} is not known" for name in found if name not in wanted]
-    faults += [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(value.shape)}"
-        for name, value in wanted.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    if faults:
-        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        told = f"holds other weights: {', '.join(faults[:SHOWN])}{more}"
-        raise UserError(told, where=where, mend="give both fits the same model.init_args.network")
 
 
 def _forgive(module: nn.Module, incompatible: Any) -> None:

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
+from lightning_modules.state_keys import refuse_keys
 from records.hashing import seed_of
 
 
@@ -126,8 +127,15 @@ class BaseTask(L.LightningModule):
                     if value.grad is not None
                 }
 
+    @property
+    def origin(self) -> str:
+        """The checkpoint that is being loaded, for messages."""
+        path = None if self._trainer is None else self.trainer.ckpt_path
+        return f"checkpoint {path}" if path else "checkpoint"
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up accumulated gradients once training begins."""
+        """Refuse weights of something else in one sentence; take up accumulated gradients once training begins."""
+        refuse_keys(self.state_dict(), checkpoint["state_dict"], self.origin)
         self._gradients = checkpoint.get("accumulated_gradients", {})
 
     def on_train_start(self) -> None:

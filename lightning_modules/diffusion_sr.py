@@ -9,15 +9,16 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lightning_modules.adapter_checkpoint import AdapterTask, refuse_keys, refuse_other
+from lightning_modules.adapter_checkpoint import AdapterTask, refuse_other
 from lightning_modules.base import CosineSchedule
 from lightning_modules.prompt_draw import PromptDraw
-from lightning_modules.trained_network import read_checkpoint
+from lightning_modules.state_keys import refuse_keys
 from losses.csd import csd_loss
 from models.sr.colour_fix import ColourFix, Method
 from models.sr.enhancer import Enhancer, Tiles
 from models.sr.one_step import OneStepSR, Stage
 from models.sr.resample import upsample
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash
 

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.trained_network import put_network, read_checkpoint
+from lightning_modules.trained_network import put_network
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 
 # Key of a member's scale in its checkpoint.

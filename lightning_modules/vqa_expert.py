@@ -1,14 +1,14 @@
 """A frozen expert: nothing is trained, its features of every video are kept for the networks that are."""
 
-import hashlib
 import re
 from typing import Any
 
 import lightning as L
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.vqa.experts import Expert
 from records.errors import UserError
+from records.hashing import tensors_hash
 
 
 class VQAExpert(L.LightningModule):
@@ -46,7 +46,7 @@ class VQAExpert(L.LightningModule):
             self.source = self.network.load_pretrained()
         except (ValueError, OSError) as error:
             raise UserError(str(error), where="model.init_args.expert") from None
-        return weights_hash(self.network)
+        return tensors_hash(self.network.state_dict())
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[tuple[str, Tensor]]:
         """Id and row, float32 (tokens, width), of each video of one batch.
@@ -59,12 +59,3 @@ class VQAExpert(L.LightningModule):
             row = self.network({name: view[place : place + 1] for name, view in batch["views"].items()})
             rows.append((id, row[0].float().cpu()))
         return rows
-
-
-def weights_hash(module: nn.Module) -> str:
-    """SHA-256 over names, shapes, types and values of a module's state, hex."""
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

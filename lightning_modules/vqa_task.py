@@ -1,7 +1,7 @@
 """What the quality tasks share: scores by split, keyed by id, and the checks at the start."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,10 +9,12 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from lightning_modules.base import BaseTask, CosineSchedule
-from lightning_modules.trained_network import put_network, read_checkpoint
+from lightning_modules.frozen_parts import complete, leave_out, references
+from lightning_modules.trained_network import put_network
 from losses.score_loss import ScoreLoss
 from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash, seed_of
 from records.predictions import Prediction
@@ -35,6 +37,7 @@ class VQATask(BaseTask):
         transductive: Whether validation or test clips may be among those trained on, here or where it began.
         began_from: ``path`` and ``hash`` of the checkpoint that it began with; empty without one.
         pool_facts: What is known of the pool it learns from; empty without one.
+        frozen: Branch to source and hash of weights that no step changes and no checkpoint holds.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class VQATask(BaseTask):
         self.transductive = False
         self.began_from: dict[str, str] = {}
         self.pool_facts: dict[str, Any] = {}
+        self.frozen: dict[str, dict[str, str]] = {}
         self._rows: dict[str, list[Prediction]] = {}
 
     def configure_metrics(self) -> None:
@@ -77,24 +81,28 @@ class VQATask(BaseTask):
         """Load pretrained trunks or an earlier fit, and give the head the scale of the training labels."""
         if self.init_from is None:
             try:
-                self.network.load_pretrained()
+                self.frozen = references(self.network, self.network.load_pretrained())
             except (ValueError, OSError) as error:
                 raise UserError(str(error), where="model.init_args.network") from None
         else:
             checkpoint = read_checkpoint(self.init_from, _INIT_FROM)
             put_network(checkpoint, self.network, f"{_INIT_FROM} {self.init_from}")
             self.began_from = {"path": self.init_from, "hash": file_hash(self.init_from)}
+            self.frozen = checkpoint.get("frozen", {})
             self.transductive |= bool(checkpoint.get("transductive", False))
         self.network.set_label_scale(*self.data.label_stats())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the weights come from."""
+        """Say what the weights come from, and leave frozen ones where they are."""
         super().on_save_checkpoint(checkpoint)
+        leave_out(checkpoint, self.network, self.frozen)
         checkpoint |= {"transductive": self.transductive, "began_from": self.began_from, "pool": self.pool_facts}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take that over: a resumed fit does not begin again, and an evaluation tells it."""
+        complete(checkpoint, self.network, self.origin)
         super().on_load_checkpoint(checkpoint)
+        self.frozen = checkpoint.get("frozen", {})
         self.transductive |= bool(checkpoint.get("transductive", False))
         self.began_from = checkpoint.get("began_from", {})
         pool = checkpoint.get("pool", {})
@@ -105,6 +113,10 @@ class VQATask(BaseTask):
                 mend="put the old file back, or begin anew (--restart)",
             )
         self.pool_facts = pool
+
+    def constant_tensors(self) -> Iterable[Tensor]:
+        """Weights that no step changes, so that averaging need not copy them."""
+        return [value for value in self.network.parameters() if not value.requires_grad]
 
     def forward(self, views: dict[str, Tensor]) -> Tensor:
         """Score a batch of videos.

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentParser
 
 from callbacks.run_facts import KEY
 from datamodules.video.reader import BackendName
 from datamodules.video.views.base import View
+from lightning_modules.trained_network import put_network
 from models.vqa.network import VQANetwork
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash
 from runtime.parser import explain
@@ -90,26 +91,14 @@ def load_scorer(path: str | Path) -> Scorer:
     Raises:
         UserError: If the file is missing, is no checkpoint of this project, or its weights do not fit.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError("no such checkpoint", where=str(path), mend="give a best.ckpt of a run folder")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first = str(error).partition("\n")[0]
-        raise UserError(f"not a loadable checkpoint ({first})", where=str(path), mend="give another file") from None
-    facts = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    where = f"--checkpoint {path}"
+    checkpoint = read_checkpoint(path, "--checkpoint")
+    facts = checkpoint.get(KEY)
     if not isinstance(facts, dict) or "views" not in facts:
-        raise UserError("no checkpoint of a quality network of this project", where=str(path), mend="give another file")
+        mend = "give best.ckpt of a fit of VQAStudent or VQATeacher"
+        raise UserError("no checkpoint of a quality network of this project", where=where, mend=mend)
     network_config = facts["model"]["init_args"]["network"]
-    refuse_foreign_classes([network_config, facts["views"]], str(path))
-    network, views = build(network_config, facts["views"], str(path))
-    prefix = "network."
-    state = {name[len(prefix) :]: value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise UserError(
-            " ".join(str(error).split())[:800], where=str(path), mend="use the version that wrote it"
-        ) from None
+    refuse_foreign_classes([network_config, facts["views"]], where)
+    network, views = build(network_config, facts["views"], where)
+    put_network(checkpoint, network, where)
     return Scorer(network.eval(), views, facts.get("reader", "pyav"), facts, file_hash(path))

@@ -26,7 +26,8 @@ from lightning_modules.sr_task import SRTask
 from lightning_modules.vqa_expert import VQAExpert
 from records.errors import UserError
 from records.files import write_text
-from runtime.checkpoint_io import SafeCheckpointIO, sweep_torn
+from records.leftovers import sweep
+from runtime.checkpoint_io import SafeCheckpointIO, newest, set_damaged_aside
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
 from runtime.parser import ShortErrorParser, constructor_error
@@ -108,7 +109,7 @@ class CLI(LightningCLI):
                 self.start = decide(self.run_folder, self.resolved)
             else:
                 # Same rule without the check: the other ranks must not judge files that rank zero is writing.
-                self.start = Start(self.run_folder.last if self.run_folder.last.is_file() else None)
+                self.start = Start(newest(self.run_folder.checkpoints))
             if self.start.finished:
                 raise Finished(self)
 
@@ -181,9 +182,10 @@ class CLI(LightningCLI):
             dry_run(self, kwargs)
             return
         if is_rank_zero():
-            sweep_torn(self.run_folder.checkpoints)
+            sweep(self.run_folder.path)
             write_text(self.run_folder.config, yaml.safe_dump(self.resolved, sort_keys=False))
             if self.start.checkpoint:
+                set_damaged_aside(self.start.checkpoint)
                 print(f"going on from {self.start.checkpoint}")
         self.model.resumes = self.start.checkpoint is not None
         kwargs["ckpt_path"] = self.start.checkpoint or kwargs.get("ckpt_path")

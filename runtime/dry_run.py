@@ -98,7 +98,8 @@ def forecast(cli: "CLI", trainer: L.Trainer, clock: Clock) -> None:
     epoch = len(train) * per_step + (len(validate) * per_val if validate is not None else 0)
     bound = "decoding (raise data.init_args.num_workers)" if load / workers > step else "the network"
     epochs = cli.options.trainer.max_epochs
-    checkpoint = cli.run_folder.last.stat().st_size
+    # best, last, older, and the one that is being written beside them.
+    checkpoints = (4 + cli.options.checkpoint.top) * cli.run_folder.last.stat().st_size
     free = shutil.disk_usage(cli.run_folder.path).free
     table = Table("what", "forecast", title=f"dry run of {cli.run_folder.experiment}/{cli.run_folder.variant}")
     table.add_row("training step", f"{step:.3f} s network, {load:.3f} s decoding on one worker, {workers} worker(s)")
@@ -107,13 +108,13 @@ def forecast(cli: "CLI", trainer: L.Trainer, clock: Clock) -> None:
         table.add_row("whole run", f"{_duration(epoch * epochs)} for {epochs} epochs")
     table.add_row("bound by", bound)
     table.add_row("peak memory", _memory(workers if train.num_workers else 0))
-    table.add_row("disk", f"{2 * checkpoint / 2**20:.0f} MiB of checkpoints, {free / 2**30:.1f} GiB free")
+    table.add_row("disk", f"{checkpoints / 2**20:.0f} MiB of checkpoints, {free / 2**30:.1f} GiB free")
     for name, unit in (("gmacs", "GMACs a video"), ("params_m", "M parameters")):
         if name in cli.model.efficiency:
             table.add_row(unit, f"{cli.model.efficiency[name]:.2f}")
     Console().print(table)
-    if 2 * checkpoint > free:
-        raise CheckFailed("not enough disk for two checkpoints", where=str(cli.run_folder.root), mend="free some space")
+    if checkpoints > free:
+        raise CheckFailed("not enough disk for its checkpoints", where=str(cli.run_folder.root), mend="free some space")
 
 
 def _load_seconds(loader: DataLoader) -> float:

@@ -10,8 +10,10 @@ from torch import nn
 
 from callbacks.run_facts import KEY
 from lightning_modules.adapter_checkpoint import KEY as ADAPTERS
-from lightning_modules.adapter_checkpoint import refuse_keys, refuse_other
-from lightning_modules.trained_network import PREFIX, put_network, read_checkpoint
+from lightning_modules.adapter_checkpoint import refuse_other
+from lightning_modules.state_keys import refuse_keys
+from lightning_modules.trained_network import PREFIX, put_network
+from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash
 from runtime.build import refuse_foreign_classes

@@ -38,13 +38,18 @@ class WandbOptions:
 
 @dataclass
 class CheckpointOptions:
-    """When ``last.ckpt`` is written, beside the end of every epoch and any signal.
+    """When checkpoints are written, and which are kept.
+
+    ``best.ckpt`` is kept, ``last.ckpt``, written at the end of every epoch and on any signal, and ``older.ckpt``, the
+    one before.
 
     Args:
-        minutes: Also write it this often within an epoch; null for never.
+        minutes: Also write ``last.ckpt`` this often within an epoch; null for never.
+        top: Also keep so many of the best epochs under their own names, ``epoch-012.ckpt``.
     """
 
     minutes: float | None = 30.0
+    top: int = 0
 
 
 @dataclass

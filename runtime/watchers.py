@@ -1,13 +1,12 @@
 """What watches a fit: callbacks and loggers that no configuration can forget or overwrite."""
 
 import os
-from datetime import timedelta
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
+from callbacks.disk_guard import DiskGuard
 from callbacks.ema import EMA
 from callbacks.epoch_lines import EpochLines
 from callbacks.wandb_media import WandbMedia
@@ -15,6 +14,7 @@ from lightning_modules.sr_task import SRTask
 from runtime.options import WandbOptions
 from runtime.record import RunRecord
 from runtime.run_folder import RunFolder
+from runtime.saved_epochs import savers
 from runtime.status import StatusFile
 from runtime.wandb_logger import make_wandb_logger
 
@@ -33,23 +33,12 @@ def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) 
         model: The task, which names the score to select on.
         status: The status file.
     """
-    common: dict[str, Any] = {
-        "dirpath": str(run.checkpoints),
-        "enable_version_counter": False,
-        "auto_insert_metric_name": False,
-    }
-    found: list[L.Callback] = [EpochLines(), status]
+    found: list[L.Callback] = [EpochLines(), status, DiskGuard(run.checkpoints)]
     if options.ema.decay is not None:
         found.append(EMA(options.ema.decay))
     if options.wandb.mode != "disabled" and not options.dry_run and not isinstance(model, SRTask):
         found.append(WandbMedia())
-    found.append(ModelCheckpoint(filename="best", monitor=model.monitor, mode=model.mode, **common))
-    # Separate from `best`, which must not be overwritten by what a signal interrupts.
-    found.append(ModelCheckpoint(filename="last", save_on_exception=True, save_on_train_epoch_end=True, **common))
-    if options.checkpoint.minutes:
-        interval = timedelta(minutes=options.checkpoint.minutes)
-        found.append(ModelCheckpoint(filename="last", train_time_interval=interval, **common))
-    return found
+    return found + savers(run.checkpoints, options.checkpoint, model)
 
 
 def fit_loggers(run: RunFolder, options: WandbOptions, config: dict[str, Any], model: Any) -> list[Logger]:

@@ -13,11 +13,12 @@ from datamodules.kvq import KVQDataModule
 from datamodules.video.samplers import OnePerSecond, Uniform
 from datamodules.video.views.expert_rows import ExpertRows
 from datamodules.video.views.key_frames import KeyFrames
-from lightning_modules.vqa_expert import VQAExpert, weights_hash
+from lightning_modules.vqa_expert import VQAExpert
 from models.vqa.branch import Branch
 from models.vqa.experts import Expert
 from records.errors import UserError
 from records.feature_bank import FeatureBank
+from records.hashing import tensors_hash
 from tests.callbacks.tiny_task import trainer
 from tests.tiny_kvq import make_tiny_kvq
 
@@ -68,7 +69,7 @@ def test_every_clip_of_every_split_gets_its_rows(videos, tmp_path):
     bank = FeatureBank(tmp_path / "counted")
     assert len(bank.index) == branch.forwards == 21 and not bank.missing(bank.index)
     assert bank.header.tokens == 4 and bank.header.width == 5 and not bank.header.stand_in
-    assert bank.header.weights_hash == weights_hash(Expert("frames", Counted()))
+    assert bank.header.weights_hash == tensors_hash(Expert("frames", Counted()).state_dict())
     view = KeyFrames(Uniform(4), 32, "none", crops=2)
     module = KVQDataModule(str(videos), {"frames": view}, predict_split="test", num_workers=0)
     module.setup("predict")

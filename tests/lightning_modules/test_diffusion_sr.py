@@ -215,15 +215,15 @@ def test_a_fit_begins_only_with_what_fits(first, second, tmp_path):
         (lambda: task("semantic", network=other, init_from=first[0]), "base_weights is"),
         (lambda: task("semantic", init_from=str(tmp_path / "foreign.ckpt")), "no checkpoint of such a model"),
         (lambda: task("semantic", init_from=str(tmp_path / "none.ckpt")), "no such checkpoint"),
-        (lambda: task("semantic", init_from=str(tmp_path / "broken.ckpt")), f"{taken} is not there"),
-        (lambda: task("semantic", init_from=str(tmp_path / "extra.ckpt")), r"network\.more is not known"),
+        (lambda: task("semantic", init_from=str(tmp_path / "broken.ckpt")), f"1 missing: {taken}"),
+        (lambda: task("semantic", init_from=str(tmp_path / "extra.ckpt")), r"1 unknown: network\.more"),
     ]
     for make, told in cases:
         with pytest.raises(UserError, match=told) as caught:
             trainer(tmp_path).fit(make(), Pairs())
         assert "init_from" in str(caught.value) and "\n" not in str(caught.value)
     # The same total miss in a checkpoint to go on from.
-    for name, told in (("broken", "is not there"), ("extra", "is not known")):
+    for name, told in (("broken", "1 missing"), ("extra", "1 unknown")):
         with pytest.raises(UserError, match=told):
             trainer(tmp_path).fit(task("pixel"), Pairs(), ckpt_path=tmp_path / f"{name}.ckpt")
 

@@ -38,7 +38,7 @@ def test_a_run_leaves_its_record(run: Path) -> None:
         "predictions.parquet",
         "checkpoints",
     } <= names
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt", "older.ckpt"}
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
     summary = json.loads((run / "summary.json").read_text())
     assert summary["score_name"] == "(SROCC + PLCC) / 2"
