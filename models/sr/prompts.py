@@ -103,7 +103,11 @@ def embed(folder: Path, texts: Sequence[str], batch: int = 16) -> Tensor:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
-    encoder = CLIPTextModel.from_pretrained(str(folder / "text_encoder"), local_files_only=True).float().eval()
+    encoder = (
+        CLIPTextModel.from_pretrained(str(folder / "text_encoder"), local_files_only=True, use_safetensors=True)
+        .float()
+        .eval()
+    )
     window = encoder.config.max_position_embeddings
     rows = []
     for start in range(0, len(texts), batch):

@@ -74,7 +74,7 @@ class Sam2Encoder(SemanticEncoder):
         from transformers import Sam2Model
 
         self.folder = folder
-        self.model = Sam2Model.from_pretrained(folder, local_files_only=True)
+        self.model = Sam2Model.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         config: Any = self.model.config
         size = config.prompt_encoder_config.image_size
         self.size = (size, size) if isinstance(size, int) else tuple(size)
