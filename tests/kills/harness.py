@@ -72,18 +72,19 @@ class Survived:
     seconds: float
 
 
-def survive(job: Job, place: Path, kills: int, seed: int = 0) -> Survived:
+def survive(job: Job, place: Path, kills: int, seed: int = 0, anytime: float = 0.25) -> Survived:
     """Run ``job`` once whole and once with ``kills`` kills, and hold the second to the first.
 
-    A kill comes when a drawn amount of work has been added since the command was given, and a drawn moment later; one
-    in four comes at any moment of the time that the whole command took, be it while it starts or ends. All are drawn
-    from ``seed``.
+    A kill comes when a drawn amount of work has been added since the command was given, and a drawn moment later; some
+    come at any moment of the time that the whole command took, be it while it starts or ends. All are drawn from
+    ``seed``.
 
     Args:
         job: The command.
         place: Folder for both trials.
         kills: Kills at most; fewer where the command ends before one.
         seed: Seed of the moments.
+        anytime: Share of the kills that come at any moment.
 
     Raises:
         AssertionError: Something was lost, doubled, torn or left running.
@@ -100,7 +101,7 @@ def survive(job: Job, place: Path, kills: int, seed: int = 0) -> Survived:
     for attack in _attacks(job, kills, draw):
         share = max(1, found.grown // (kills + 1))
         work, pause = draw.randint(1, share), draw.uniform(0, found.seconds / 50)
-        moment = draw.uniform(0, found.seconds) if draw.random() < 0.25 else None
+        moment = draw.uniform(0, found.seconds) if draw.random() < anytime else None
         if not strike(job, cut, attack, work, pause, moment):
             break
         found.kills[attack] += 1

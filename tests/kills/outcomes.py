@@ -1,0 +1,75 @@
+"""What a command ends with, by name, in a form that is equal where every bit is."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Of a checkpoint: what training goes on with, less the paths of files and the time of day.
+STATE = ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step")
+
+
+def fit_outcome(run: Path) -> dict[str, Any]:
+    """Weights, raw and averaged, optimiser, scores and record of a run, bit for bit."""
+    import torch
+
+    from records.runs import read_metrics, read_status, read_summary
+
+    found: dict[str, Any] = {}
+    for name in ("last", "best"):
+        checkpoint = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)
+        for part in STATE:
+            found |= {f"{name} {key}": value for key, value in _flat(checkpoint.get(part), part)}
+    found["state"] = read_status(run / "status.json")["state"]
+    found |= {f"summary {key}": read_summary(run).get(key) for key in ("val", "best", "last", "epochs")}
+    for row in read_metrics(run):
+        names = ", ".join(sorted(row.keys() - {"step", "epoch"}))
+        found[f"record of {names} at step {row['step']}"] = row
+    for name in ("predictions.parquet", "image_scores.parquet"):
+        if (run / name).is_file():
+            found |= {f"{name} {key}": value for key, value in columns(run / name).items()}
+    return found
+
+
+def checkpoints(run: Path) -> None:
+    """Every checkpoint of a run is whole."""
+    import torch
+
+    for path in (run / "checkpoints").glob("[!.]*.ckpt"):
+        torch.load(path, weights_only=True)
+
+
+def columns(table: Path) -> dict[str, Any]:
+    """Columns of a Parquet file, and how many rows it has."""
+    import pyarrow.parquet as pq
+
+    # Text, since no number is equal to nan.
+    return {name: repr(values) for name, values in pq.read_table(table).to_pydict().items()}
+
+
+def tree(folder: Path, *patterns: str) -> dict[str, str]:
+    """Hashes of the files that match, by their path relative to ``folder``."""
+    files = [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): _hash(path.read_bytes()) for path in files}
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Whole PNG files below a folder."""
+    return [path for path in folder.rglob("*.png") if not path.name.startswith(".")]
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    import torch
+
+    if isinstance(value, dict | list | tuple):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in pairs:
+            yield from _flat(item, f"{name}.{key}")
+    elif isinstance(value, torch.Tensor):
+        yield name, (str(value.dtype), tuple(value.shape), _hash(value.contiguous().view(-1).numpy().tobytes()))
+    else:
+        yield name, value
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
