@@ -103,7 +103,8 @@ def expand(arguments: list[str]) -> list[str]:
                 whole = completed(values, below)
                 below = merged(below, whole)
                 text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
-                expanded += ["--config", str(layer) if whole == values else text]
+                if whole:  # the parser takes an empty file for a mistake, and tells no more
+                    expanded += ["--config", str(layer) if whole == values else text]
     return expanded
 
 
