@@ -1,6 +1,7 @@
 """The prediction table of a run: one row a video, the basis of every later comparison."""
 
 import math
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,24 +9,28 @@ from typing import Any
 
 import lightning as L
 
+from callbacks.labeller import labeller
 from records.errors import UserError
-from records.files import append_line, read_lines
+from records.label_parts import LabelledIds, LabelPart
 from records.predictions import Prediction, read_predictions, write_predictions
 
 FILE = "predictions.parquet"
-# One file of JSON lines a rank, while `predict` runs.
-PARTS = "predict-part-*.jsonl"
+# One file of JSON lines a rank, until `predict` is done.
+PARTS = "predictions.parts"
 
 
 class PredictionTable(L.Callback):
     """Keep ``predictions.parquet`` of the run folder: for each split the rows of its newest, in a fit its best, scores.
 
-    ``predict`` puts every batch on disk at once, a file a rank, and merges the files when all ranks are done; it leaves
-    the table alone where a callback that ``replaces_predictions`` is at work.
+    ``predict`` puts every batch on disk at once, a file a rank, and merges the files when all ranks are done. The same
+    command goes on where it was stopped; one with another checkpoint begins anew. The table is left alone where a
+    callback that ``replaces_predictions`` is at work.
     """
 
     def __init__(self) -> None:
         self.best: float | None = None
+        self._parts, self._identity = Path(), dict[str, Any]()
+        self._part: LabelPart | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """The best score so far, so that a resumed fit does not put worse rows in its place."""
@@ -50,14 +55,19 @@ class PredictionTable(L.Callback):
         """Write the test rows."""
         _write(trainer, pl_module.score_rows("test"))  # type: ignore[operator]
 
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Clear away what a killed prediction left."""
-        if _replaced(trainer):
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Find out what the same checkpoint predicted before it was stopped; that is not predicted again."""
+        if stage != "predict" or _replaced(trainer):
             return
+        self._parts, self._identity = _folder(trainer) / PARTS, labeller(trainer, pl_module)
         if trainer.is_global_zero:
-            for path in _folder(trainer).glob(PARTS):
-                path.unlink()
-        trainer.strategy.barrier("predictions cleared")
+            try:
+                LabelledIds(self._parts, self._identity)
+            except UserError:  # of another checkpoint, whose prediction nobody went on with
+                shutil.rmtree(self._parts)
+        # All ranks leave out the same clips, before one of them has predicted another.
+        trainer.strategy.barrier("predictions known")
+        trainer.datamodule.leave_out(LabelledIds(self._parts, self._identity))  # type: ignore[attr-defined]
 
     def on_predict_batch_end(
         self,
@@ -69,28 +79,28 @@ class PredictionTable(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Put the rows of one batch on disk."""
-        if _replaced(trainer):
-            return
-        part = _folder(trainer) / PARTS.replace("*", str(trainer.global_rank))
-        append_line(part, [[id, float(score)] for id, score, *_ in outputs])
+        if not _replaced(trainer) and outputs:
+            self._part = self._part or LabelPart(self._parts, trainer.global_rank, self._identity)
+            self._part.add((id, float(score), math.nan) for id, score, *_ in outputs)
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Merge the rows of all ranks in the order of their ids."""
         if _replaced(trainer):
             return
+        if self._part is not None:
+            self._part.close()
         trainer.strategy.barrier("predictions written")
         if not trainer.is_global_zero:
             return
-        parts = sorted(_folder(trainer).glob(PARTS))
-        scores = {id: score for part in parts for batch in read_lines(part) for id, score in batch}
-        labels = {label.id: label for label in trainer.datamodule.labels("predict")}  # type: ignore[attr-defined]
+        labels = sorted(trainer.datamodule.labels("predict"), key=lambda label: label.id)  # type: ignore[attr-defined]
+        known, scores, _ = LabelledIds(self._parts, self._identity).find([label.id for label in labels])
         rows = [
-            Prediction(id, score, labels[id].score, "label" if labels[id].score is not None else "", labels[id].content)
-            for id, score in sorted(scores.items())
+            Prediction(label.id, float(score), label.score, "label" if label.score is not None else "", label.content)
+            for label, score, predicted in zip(labels, scores, known, strict=True)
+            if predicted
         ]
         _write(trainer, rows, "predict")
-        for part in parts:
-            part.unlink()
+        shutil.rmtree(self._parts, ignore_errors=True)
 
 
 def _replaced(trainer: L.Trainer) -> bool:

@@ -12,10 +12,9 @@ import lightning as L
 import numpy as np
 
 from callbacks.label_filters import LabelFilters
-from callbacks.run_facts import RunFacts
+from callbacks.labeller import labeller
 from records.errors import CheckFailed, UserError
 from records.files import atomic_path
-from records.hashing import file_hash, value_hash
 from records.label_parts import LabelledIds, LabelPart
 from records.leftovers import sweep
 from records.provenance import environment
@@ -63,7 +62,9 @@ class PseudoLabelWriter(L.Callback):
         self._table = Path(self.out or Path(trainer.default_root_dir) / "pseudo_labels.parquet")
         if trainer.is_global_zero:
             sweep(self._table.parent, below=False)
-        self._identity = _identity(trainer, pl_module)
+        self._identity = labeller(trainer, pl_module)
+        if not self._identity["teacher"]:
+            raise UserError("labels need a trained teacher", where="--ckpt_path", mend="give a checkpoint, or members")
         trainer.datamodule.leave_out(LabelledIds(self._parts, self._identity))  # type: ignore[attr-defined]
 
     def on_predict_batch_end(
@@ -154,22 +155,6 @@ class PseudoLabelWriter(L.Callback):
         if transductive:
             told["transductive"] = "held-out clips were labelled, or taught the teacher; the table says so"
         return told
-
-
-def _identity(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-    """Who labels: hashes of the teacher's checkpoints, of the network and views they are used with, and stand-ins."""
-    checkpoint: Any = getattr(pl_module, "checkpoint", None)
-    paths = list(getattr(pl_module, "members", ())) or [checkpoint]
-    if paths == [None]:
-        raise UserError("labels need a trained teacher", where="--ckpt_path", mend="give a checkpoint, or members")
-    facts = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
-    model, data = (({**facts[0]}.get(name) or {}).get("init_args", {}) if facts else {} for name in ("model", "data"))
-    config = [model.get("network"), data.get("views"), data.get("reader")]
-    return {
-        "teacher": sorted(file_hash(path) for path in paths),
-        "config": value_hash(config),
-        "stand_ins": list(getattr(trainer.datamodule, "stand_ins", ())),  # type: ignore[attr-defined]
-    }
 
 
 def _pool(data: Any) -> tuple[list[str], list[str]]:

@@ -74,23 +74,42 @@ def test_a_table_that_cannot_be_read_does_not_cost_the_new_rows(tmp_path: Path) 
     assert len(table(tmp_path)) == COUNT
 
 
-def test_predict_puts_every_batch_on_disk_and_merges_in_order_of_id(tmp_path: Path) -> None:
-    class Killed(TinyTask):
-        def predict_step(self, batch, index):
-            if index == 2:
-                raise KeyboardInterrupt
-            return super().predict_step(batch, index)
+class Killed(TinyTask):
+    def predict_step(self, batch, index):
+        if index == 2:
+            raise KeyboardInterrupt
+        return super().predict_step(batch, index)
 
+
+def predict(folder: Path, task: TinyTask) -> list[Prediction]:
+    trainer(folder, PredictionTable()).predict(task, TinyData(), return_predictions=False)
+    return read_predictions(folder / "predictions.parquet")
+
+
+def test_a_stopped_prediction_goes_on_and_merges_in_order_of_id(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        trainer(tmp_path, PredictionTable()).predict(Killed(), TinyData(), return_predictions=False)
-    part = tmp_path / "predict-part-0.jsonl"
+        predict(tmp_path, Killed())
+    (part,) = (tmp_path / "predictions.parts").glob("part-0-*.jsonl")
     assert part.read_text().count("mp4") == 4
-    part.write_text(part.read_text().replace("10.0", "99.0"))
-    trainer(tmp_path, PredictionTable()).predict(TinyTask(), TinyData(), return_predictions=False)
-    rows = read_predictions(tmp_path / "predictions.parquet")
+    # Told apart from what would be predicted again.
+    part.write_text(part.read_text().replace("10.0", "99.0") + '["predict/0004.mp4", 1')
+    rows = predict(tmp_path, TinyTask())
     assert [row.id for row in rows] == [f"predict/{index:04d}.mp4" for index in range(COUNT)]
-    assert [row.prediction for row in rows] == [10.0 + index for index in range(COUNT)]
-    assert not part.exists()
+    assert [row.prediction for row in rows] == [99.0, *(10.0 + index for index in range(1, COUNT))]
+    # The next one is another prediction.
+    assert not (tmp_path / "predictions.parts").exists()
+    assert predict(tmp_path, TinyTask())[0].prediction == 10.0
+
+
+def test_what_another_checkpoint_predicted_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "a.ckpt").write_text("another")
+    task = Killed()
+    task.checkpoint = str(tmp_path / "a.ckpt")
+    with pytest.raises(SystemExit):
+        predict(tmp_path, task)
+    (part,) = (tmp_path / "predictions.parts").glob("part-0-*.jsonl")
+    part.write_text(part.read_text().replace("10.0", "99.0"))
+    assert predict(tmp_path, TinyTask())[0].prediction == 10.0
 
 
 def test_rows_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,4 +144,4 @@ def test_two_ranks_write_each_row_once(tmp_path: Path) -> None:
     rows = read_predictions(tmp_path / "predictions.parquet")
     assert [row.id for row in rows if row.split == "predict"] == [f"predict/{index:04d}.mp4" for index in range(5)]
     assert sum(row.split == "val" for row in rows) == COUNT
-    assert not list(tmp_path.glob("predict-part*"))
+    assert not (tmp_path / "predictions.parts").exists()

@@ -1,6 +1,6 @@
 """A training rule and data of eight numbers, with the hooks that callbacks rely on; scores are dictated per epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import lightning as L
@@ -25,6 +25,7 @@ class TinyData(L.LightningDataModule):
     def __init__(self, root: Path | str = ".", count: int = COUNT) -> None:
         super().__init__()
         self.root, self.reader, self.count = Path(root), "pyav", count
+        self.left_out: Container[str] = ()
 
     def labels(self, split: str) -> list[Label]:
         return [label(index, split) for index in range(self.count)]
@@ -38,7 +39,14 @@ class TinyData(L.LightningDataModule):
         rank = self.trainer.global_rank if self.trainer else 0
         return DataLoader(range(rank, self.count, world), batch_size=2)
 
-    train_dataloader = val_dataloader = test_dataloader = predict_dataloader = _loader
+    train_dataloader = val_dataloader = test_dataloader = _loader
+
+    def leave_out(self, done: Container[str]) -> None:
+        self.left_out = done
+
+    def predict_dataloader(self) -> DataLoader:
+        places = [place for place in self._loader().dataset if f"predict/{place:04d}.mp4" not in self.left_out]
+        return DataLoader(places, batch_size=2)
 
 
 class TinyTask(L.LightningModule):
