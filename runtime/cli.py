@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 from callbacks.expert_features import ExpertFeatureWriter
+from callbacks.finite_guard import FiniteGuard
 from callbacks.gflops_budget import GFLOPsBudget
 from callbacks.image_scores import ImageScoreTable
 from callbacks.predictions import PredictionTable
@@ -28,9 +29,11 @@ from records.errors import UserError
 from records.files import write_text
 from records.leftovers import sweep
 from runtime.checkpoint_io import SafeCheckpointIO, newest, set_damaged_aside
+from runtime.complaint import complaint
+from runtime.exhausted import exhausted
 from runtime.layers import expand, named_files, run_name
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
-from runtime.parser import ShortErrorParser, constructor_error
+from runtime.parser import ShortErrorParser
 from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
@@ -54,6 +57,7 @@ class CLI(LightningCLI):
         parser.add_argument("--checkpoint", type=CheckpointOptions, default=CheckpointOptions(), help="Checkpoints.")
         parser.add_argument("--ema", type=EMAOptions, default=EMAOptions(), help="Averaged weights.")
         parser.add_lightning_class_args(GFLOPsBudget, "budget")
+        parser.add_lightning_class_args(FiniteGuard, "guard")
         parser.add_argument("--restart", action="store_true", help="Move an existing run folder aside and begin anew.")
         parser.add_argument("--dry_run", action="store_true", help="Three real batches of everything, then a forecast.")
 
@@ -123,8 +127,11 @@ class CLI(LightningCLI):
         """Build model, data and trainer; a constructor's complaint about a value is the user's to read."""
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            raise constructor_error(str(error)) from error
+        except Exception as error:
+            told = complaint(error, self.resolved)
+            if told is None:
+                raise
+            raise told from error
 
     def _parse_ckpt_path(self) -> None:
         """Nothing to parse: our checkpoints carry no hyperparameters that could override the configuration."""
@@ -146,6 +153,7 @@ class CLI(LightningCLI):
             own.append(RichProgressBar(refresh_rate=20))
         if self.subcommand == "fit":
             own += fit_callbacks(self.run_folder, self.options, self.model, self.status)
+            own.append(self._get(self.config_init, "guard"))
         theirs = given.get("callbacks") or []
         plugins = given.get("plugins") or []
         given |= {
@@ -280,7 +288,10 @@ def run(arguments: list[str]) -> int:
         return 130
     except Exception as error:
         if noticed() is None:
-            raise
+            told = None if isinstance(error, UserError) else exhausted(error, arguments[0])
+            if told is None:
+                raise
+            raise told from error
         # Another rank was gone first.
         return leave(type(error).__name__)
     except SystemExit as leaving:

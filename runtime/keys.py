@@ -5,7 +5,7 @@ import difflib
 from records.errors import UserError
 
 TOP = frozenset(
-    "base budget checkpoint ckpt_path config data dry_run ema model paths restart return_predictions run "
+    "base budget checkpoint ckpt_path config data dry_run ema guard model paths restart return_predictions run "
     "seed_everything trainer verbose wandb weights_only".split()
 )
 TRAINER = frozenset(
