@@ -80,7 +80,8 @@ class RestoredImages(L.Callback):
                     images.append(wandb.Image(str(path), caption=id))
                 if images:
                     step = {"trainer/global_step": max(0, trainer.global_step - 1)}
-                    logger.experiment.log({"val/restored": images} | step)
+                    log = getattr(logger, "log_media", logger.experiment.log)
+                    log({"val/restored": images} | step)
         except Exception as error:  # the dashboard is never worth a run
             warnings.warn(f"W&B pictures were not logged: {type(error).__name__}: {error}", stacklevel=2)
 

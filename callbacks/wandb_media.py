@@ -78,7 +78,8 @@ class WandbMedia(L.Callback):
                 found = self._within_budget(self._media(trainer, rows, Path(folder)) if rows else iter(()))
                 if found:
                     step = {"trainer/global_step": max(0, trainer.global_step - 1)}
-                    logger.experiment.log({f"{split}/{name}": value for name, value in found.items()} | step)
+                    log = getattr(logger, "log_media", logger.experiment.log)
+                    log({f"{split}/{name}": value for name, value in found.items()} | step)
         except Exception as error:  # the dashboard is never worth a run
             warnings.warn(f"W&B media were not logged: {type(error).__name__}: {error}", stacklevel=2)
 

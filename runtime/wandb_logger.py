@@ -1,15 +1,15 @@
 """Weights & Biases without a prompt and without a wait: online with a key, offline otherwise."""
 
-import netrc
+import contextlib
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -17,55 +17,72 @@ from lightning.pytorch.utilities import rank_zero_only
 from records.files import read_json, write_json
 from records.hashing import value_hash
 from records.provenance import environment
+from runtime.courier import Courier
 from runtime.options import WandbOptions
 from runtime.run_folder import RunFolder
+from runtime.wandb_key import has_key
 
 SECRET = re.compile(r"api_?key|secret|passw|credential|(^|[._-])token$", re.IGNORECASE)
 # Seconds that a run waits for the server at its start, and for the rest of the upload at its end.
 START_SECONDS, END_SECONDS = 10.0, 60.0
-# The netrc entry that keys of W&B's own cloud have always stood under, whatever its newest address.
-CLOUD = "api.wandb.ai"
+# Seconds that a validation waits for its pictures to be copied, once.
+MEDIA_SECONDS = 10.0
 
 
 class DashboardLogger(WandbLogger):
-    """WandbLogger whose failures cost the dashboard a line and the run nothing."""
+    """WandbLogger whose failures cost the dashboard the rest of the run and the run one line.
+
+    Every call is made in a thread of its own: a service that was stopped, a disk that is full and a socket that nobody
+    reads may hold that thread, never the training.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # Lightning passes it even when unused, and W&B warns of it.
         self._wandb_init.pop("anonymous", None)
-        self._warned = False
+        self._courier = Courier(self._lost)
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
         """Log values."""
-        try:
-            super().log_metrics(metrics, step)
-        except Exception as error:
-            self._warn(error)
+        values = {**metrics} if step is None else {**metrics, "trainer/global_step": step}
+        self._courier.send(lambda: self.experiment.log(values))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:
         """Add to the run's configuration."""
-        try:
-            super().log_hyperparams(params)
-        except Exception as error:
-            self._warn(error)
+        values = dict(params)
+        self._courier.send(lambda: self.experiment.config.update(values, allow_val_change=True))
+
+    @rank_zero_only
+    def log_media(self, values: dict[str, Any]) -> None:
+        """Log values whose files may be gone after this call."""
+        self._courier.ask(lambda: self.experiment.log(values), MEDIA_SECONDS)
+
+    @rank_zero_only
+    def define_metric(self, name: str, summary: str) -> None:
+        """Choose what the run's summary says of a figure."""
+        self._courier.send(lambda: self.experiment.define_metric(name, summary=summary))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """End the run as failed after an exception or a signal; W&B itself takes SIGTERM for a good end."""
-        try:
-            super().finalize(status)
-            if status != "success" and self._experiment is not None:
-                self._experiment.finish(exit_code=1)
-        except Exception as error:
-            self._warn(error)
+        """End the run, as failed after an exception or a signal; W&B itself takes SIGTERM for a good end."""
+        if self._experiment is not None:
+            code = 0 if status == "success" else 1
+            self._courier.ask(lambda: self.experiment.finish(exit_code=code), END_SECONDS + START_SECONDS)
 
-    def _warn(self, error: Exception) -> None:
-        if not self._warned:
-            warnings.warn(f"W&B lost a value, the run goes on: {_brief(error)}", stacklevel=3)
-        self._warned = True
+    def _lost(self, error: BaseException) -> None:
+        try:
+            place = shlex.quote(str(Path(self.experiment.settings.sync_dir)))
+        except Exception:
+            place = shlex.quote(str(Path(self._save_dir or ".", "wandb")))
+        told = f"W&B: lost ({_brief(error)}), the run goes on; upload what it has with: wandb sync {place}"
+        print(told, file=sys.stderr, flush=True)
+        # Otherwise its end is waited for when this process ends.
+        _end_service()
+        farewell = threading.Thread(target=_forget, daemon=True)
+        farewell.start()
+        farewell.join(START_SECONDS)
 
 
 def make_wandb_logger(
@@ -94,7 +111,7 @@ def make_wandb_logger(
     for mode in modes:
         try:
             logger = _start(run, options, config, job_type, offline=mode == "offline")
-            logger.experiment.define_metric(judged_by[0], summary=judged_by[1])
+            logger.define_metric(*judged_by)
         except Exception as error:  # whatever W&B raises, training goes on
             print(f"W&B: {mode} failed ({_brief(error)})", file=sys.stderr)
             _forget()
@@ -122,31 +139,6 @@ def _modes(asked: str) -> list[str]:
     if asked == "online":
         print("W&B: no key found (WANDB_API_KEY or netrc), logging offline", file=sys.stderr)
     return ["offline"]
-
-
-def has_key(settings: Any) -> bool:
-    """Whether W&B could log in without asking.
-
-    Args:
-        settings: W&B's settings, of environment and settings files.
-    """
-    import wandb
-
-    if getattr(settings, "api_key", None) or getattr(settings, "identity_token_file", None):
-        return True
-    hosts = [urlsplit(settings.base_url).netloc]
-    if settings.base_url == wandb.Settings().base_url:
-        hosts.append(CLOUD)
-    home = Path.home()
-    files = [os.environ["NETRC"]] if os.environ.get("NETRC") else [home / ".netrc", home / "_netrc"]
-    for file in files:
-        try:
-            entries = netrc.netrc(file)
-        except (OSError, netrc.NetrcParseError):
-            continue
-        if any((entries.authenticators(host) or ("", "", ""))[2] for host in hosts):
-            return True
-    return False
 
 
 def without_secrets(value: Any) -> Any:
@@ -178,7 +170,7 @@ def _start(
     mode = "offline" if offline else "online"
     settings = wandb.Settings(mode=mode, console="off", silent=True, init_timeout=START_SECONDS)
     if hasattr(settings, "finish_timeout"):  # older versions wait for the whole upload
-        settings.finish_timeout = END_SECONDS
+        settings.finish_timeout, settings.finish_timeout_raises = END_SECONDS, True
     logger = DashboardLogger(
         name=f"{run.variant}-seed{run.seed}",
         save_dir=str(run.path),
@@ -200,12 +192,21 @@ def _forget() -> None:
     """End W&B's own process, which keeps the id of a run that could not start and would refuse it to the next."""
     import wandb
 
-    try:
+    with contextlib.suppress(Exception):
         wandb.teardown()
-    except Exception as error:
-        print(f"W&B: {_brief(error)}", file=sys.stderr)
 
 
-def _brief(error: Exception) -> str:
+def _end_service() -> None:
+    """Kill W&B's own process, which this one has started; where there is no /proc it is left alone."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            facts = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            if int(facts["PPid"]) == os.getpid() and facts["Name"].startswith("wandb-core"):
+                os.kill(int(facts["Pid"]), signal.SIGKILL)
+        except (OSError, ValueError, KeyError):  # it has ended meanwhile
+            continue
+
+
+def _brief(error: BaseException) -> str:
     first = str(error).partition("\n")[0][:200]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
