@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
+# Seconds within which a writer at work has written something.
+QUIET = 60.0
 # As `atomic_path` names them: what it is to become, and the process that writes it.
 _NAME = re.compile(r"\..+?(?:\.(\d+))?\.tmp")
 
@@ -12,7 +15,8 @@ _NAME = re.compile(r"\..+?(?:\.(\d+))?\.tmp")
 def sweep(folder: str | Path, below: bool = True) -> list[Path]:
     """Delete temporary files whose writer is gone; called where a command begins to write to a folder.
 
-    Files of a process that lives on this machine stay: another command may be at work in the same folder.
+    Another command may be at work in the same folder: files of a process that lives on this machine stay, and those
+    that were written to within the last minute, since a process of another machine is not seen.
 
     Args:
         folder: Folder to sweep; an absent one is clean.
@@ -33,7 +37,12 @@ def sweep(folder: str | Path, below: bool = True) -> list[Path]:
 
 def _is_left(path: Path) -> bool:
     match = _NAME.fullmatch(path.name)
-    return match is not None and not (match[1] and _lives(int(match[1])))
+    if match is None or (match[1] and _lives(int(match[1]))):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime > QUIET
+    except OSError:  # it has just been renamed
+        return False
 
 
 def _lives(process: int) -> bool:

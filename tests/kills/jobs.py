@@ -220,7 +220,13 @@ def enhance(workplace: Path) -> Job:
 
 def _more_images(workplace: Path) -> None:
     write_tiny_kwaisr(workplace / "more", train=8, val=4, test=4, wild=4, size=64)
-    diffusion_checkpoint(workplace / "semantic.ckpt")
+    import lightning
+    import torch
+
+    path = workplace / "semantic.ckpt"
+    diffusion_checkpoint(path)
+    checkpoint = torch.load(path, weights_only=True)
+    torch.save({**checkpoint, "pytorch-lightning_version": lightning.__version__, "callbacks": {}}, path)
     base = {"init_args": {"pretrained": None, "dtype": "float32", "checkpointing": False}}
     network = {"backbone": base, "rank_pixel": 2, "rank_semantic": 3, "alpha_pixel": None, "alpha_semantic": None}
     model = {"network": {"init_args": network}, "init_from": None, "perceptual": None, "csd": 0.5}
