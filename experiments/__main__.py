@@ -36,13 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
         for command in COMMANDS:
             print(f"  {command:<12}{summary(command)}")
         return 0
+    command = words.pop(0)
     try:
-        return _run(words.pop(0), words)
+        return _run(command, words)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        refused = refused_by_system(error)
+    except Exception as error:
+        from runtime.exhausted import exhausted
+
+        refused = exhausted(error, command)
+        if refused is None and isinstance(error, OSError):
+            refused = refused_by_system(error)
         if refused is None:
             raise
         print(f"error: {refused}", file=sys.stderr)

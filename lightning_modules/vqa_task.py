@@ -1,7 +1,7 @@
 """What the quality tasks share: scores by split, keyed by id, and the checks at the start."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,8 +14,9 @@ from lightning_modules.trained_network import put_network
 from losses.score_loss import ScoreLoss
 from metrics.kvq_score import KVQScore
 from models.vqa.network import VQANetwork
+from models.vqa.passes import Passes
 from records.checkpoints import read_checkpoint
-from records.errors import UserError
+from records.errors import CheckFailed, UserError
 from records.hashing import file_hash, seed_of
 from records.predictions import Prediction
 
@@ -56,6 +57,7 @@ class VQATask(BaseTask):
         self.pool_facts: dict[str, Any] = {}
         self.frozen: dict[str, dict[str, str]] = {}
         self._rows: dict[str, list[Prediction]] = {}
+        self.passes = Passes(self)
 
     def configure_metrics(self) -> None:
         """One score object a split; it gathers by id, so padding or uneven ranks cannot change it."""
@@ -167,7 +169,19 @@ class VQATask(BaseTask):
         """Id and score of each video of one batch."""
         if not batch["id"]:  # no clip of the batch could be read
             return []
-        return list(zip(batch["id"], self(batch["views"]).float().tolist(), strict=True))
+        return list(zip(batch["id"], self.evaluated(self, batch["views"]).float().tolist(), strict=True))
+
+    def evaluated(self, function: Callable[[dict[str, Tensor]], Any], views: dict[str, Tensor]) -> Any:
+        """What ``function`` makes of the views of a batch, in smaller passes where memory runs out.
+
+        Raises:
+            CheckFailed: One video does not fit, a frame or clip at a time.
+        """
+        try:
+            return self.passes(function, views)
+        except MemoryError as error:
+            mend = "use a device with more memory, or read smaller or shorter clips"
+            raise CheckFailed(str(error), where="evaluation", mend=mend) from None
 
     def score_rows(self, split: str) -> list[Prediction]:
         """Predictions of the last evaluation of ``split``, all ranks together, each id once."""
@@ -175,7 +189,7 @@ class VQATask(BaseTask):
 
     def _collect(self, score: KVQScore, batch: dict[str, Any]) -> None:
         if batch["id"]:
-            score.update(batch["id"], self(batch["views"]).float(), batch["mos"].float())
+            score.update(batch["id"], self.evaluated(self, batch["views"]).float(), batch["mos"].float())
 
     def _log_scores(self, split: str, score: KVQScore) -> None:
         values = score.compute()

@@ -99,7 +99,7 @@ class VQATeacher(VQATask):
         """Id, score and spread of each video of one batch."""
         if not batch["id"]:
             return []
-        scores, spreads = self.judge(batch["views"])
+        scores, spreads = self.evaluated(self.judge, batch["views"])
         return list(zip(batch["id"], scores.tolist(), spreads.tolist(), strict=True))
 
     def on_validation_epoch_start(self) -> None:
@@ -149,7 +149,7 @@ class VQATeacher(VQATask):
 
     def _collect(self, score: KVQScore, batch: dict[str, Any]) -> None:
         if batch["id"]:
-            scores, spreads = self.judge(batch["views"])
+            scores, spreads = self.evaluated(self.judge, batch["views"])
             score.update(batch["id"], scores, batch["mos"].float())
             self.spread.update(spreads)
 

@@ -1,5 +1,6 @@
 """`status.json`: what became of a run, right also after a signal."""
 
+import contextlib
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from records.disk import DiskFull
 from records.files import write_json
 from records.runs import read_status
 from runtime.stop_signals import noticed
@@ -71,7 +73,9 @@ class StatusFile(L.Callback):
         if self.signal:
             self.write("interrupted", trainer, signal=int(self.signal))
         else:
-            self.write("failed", trainer, error=f"{type(exception).__name__}: {exception}"[:1000])
+            # Where there is no room even for this, what stopped the run is the better thing to tell.
+            with contextlib.suppress(DiskFull):
+                self.write("failed", trainer, error=f"{type(exception).__name__}: {exception}"[:1000])
 
     def finish(self, trainer: L.Trainer) -> None:
         """Say that the run reached its end."""
