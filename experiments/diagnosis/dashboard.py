@@ -44,9 +44,7 @@ def _server(url: str, said: str) -> Iterator[Finding]:
     try:
         socket.create_connection(place, timeout=SECONDS).close()
     except OSError as error:
-        what = (
-            f"{said}, but {place[0]} is out of reach ({told(error)}); each run tries for ten seconds"
-        )
+        what = f"{said}, but {place[0]} is out of reach ({told(error)}); each run tries for ten seconds"
         yield Finding("warning", "w&b", what, "--wandb.mode offline")
     else:
         yield Finding("ok", "w&b", f"{said}, {place[0]} answers")

@@ -33,7 +33,8 @@ def _opencv() -> Iterator[Finding]:
 
         picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
         saved, data = cv2.imencode(".png", picture)
-        whole = saved and np.array_equal(cv2.imdecode(data, cv2.IMREAD_COLOR), picture)
+        again = cv2.imdecode(data, cv2.IMREAD_COLOR) if saved else None
+        whole = again is not None and np.array_equal(again, picture)
     except Exception as error:
         yield Finding("error", "opencv", f"cannot be used ({told(error)})", remade)
         return

@@ -80,8 +80,11 @@ def _pair() -> Iterator[Finding]:
             what = f"torchvision {vision} is built for torch {wanted.specifier}, not for {torch}"
             yield Finding("error", "torch", what, mend)
             return
-    builds = {Version(torch).local, Version(vision).local} - {None}
-    if len(builds) > 1:
+    one, two = Version(torch), Version(vision)
+    if one.major == 2 and two.major == 0 and two.minor != one.minor + 15:
+        what = f"torch {torch} belongs to torchvision 0.{one.minor + 15}, not to {vision}"
+        yield Finding("error", "torch", what, mend)
+    elif one.local and two.local and one.local != two.local:
         what = f"torch {torch} and torchvision {vision} are of different builds"
         yield Finding("error", "torch", what, mend)
     else:

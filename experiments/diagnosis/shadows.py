@@ -35,7 +35,7 @@ def shadows(root: Path = ROOT, path: Sequence[str] | None = None) -> Iterator[Fi
 
 
 def _told(name: str, place: Path, root: Path) -> Iterator[Finding]:
-    owner = _owner(name)
+    owner = _owner(name, place)
     mend = f"pip uninstall {owner}" if owner else f"make setup, and use {root / '.venv'} alone"
     used = _place(find_spec(name))
     if used is not None and used.is_relative_to(root):
@@ -50,9 +50,12 @@ def _place(spec: ModuleSpec | None) -> Path | None:
     return Path(spec.origin).resolve() if spec is not None and spec.origin else None
 
 
-def _owner(name: str) -> str | None:
-    """The distribution that brings a package, other than this project."""
-    from importlib.metadata import packages_distributions
+def _owner(name: str, place: Path) -> str | None:
+    """The distribution that brings a module, by the list of its files."""
+    from importlib.metadata import distributions
 
-    owners = [each for each in packages_distributions().get(name, []) if each != "sugc-lab"]
-    return owners[0] if owners else None
+    folder = place.parents[1] if place.name == "__init__.py" else place.parent
+    for each in distributions(path=[str(folder)]):
+        if any(line.startswith((f"{name}/", f"{name}.py,")) for line in (each.read_text("RECORD") or "").splitlines()):
+            return str(each.metadata["Name"])
+    return None
