@@ -2,13 +2,15 @@
 
 Folders are searched for video files. Scores are in the units of the labels the network was trained on; the percentile
 is the share of training labels at or below the score. A damaged file gets an error and no score, and the exit code is
-then 1. With --out, every finished score is kept at once, and the same command goes on where it stopped.
+then 1. Where memory runs out, fewer frames go through a network at a time, and a warning says so. With --out, every
+finished score is kept at once, and the same command goes on where it stopped.
 """
 
 import argparse
 import bisect
 import csv
 import io
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,21 +78,36 @@ def score_videos(scorer: "Scorer", files: dict[str, Path], workers: int, device:
     from torch.utils.data import DataLoader
 
     from datamodules.clip_files import ClipFiles
+    from models.memory import is_out_of_memory
+    from models.vqa.passes import Passes
 
     network = scorer.network.to(device)
+    passes = Passes(network)
     known = scorer.facts.get("train_scores") or []
     clips = ClipFiles(files, scorer.views, scorer.reader)
     for item in DataLoader(clips, batch_size=None, num_workers=workers):
         row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"id": item["id"], "error": item["error"]}
         began = time.perf_counter()
         if not item["error"]:
-            with torch.inference_mode():
-                views = {name: view[None].to(device) for name, view in item["views"].items()}
-                score = float(network(views)[0])
-            row["score"] = score
-            row["percentile"] = round(100 * bisect.bisect_right(known, score) / len(known), 2) if known else None
+            try:
+                with torch.inference_mode():
+                    views = {name: view[None].to(device) for name, view in item["views"].items()}
+                    row |= _judged(float(passes(network, views)[0]), known)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                row["error"] = " ".join(str(error).split()) or "out of memory"
         row["seconds"] = round(item["seconds"] + time.perf_counter() - began, 4)
         yield row
+
+
+def _judged(score: float, known: list[float]) -> dict[str, Any]:
+    if not math.isfinite(score):
+        return {"error": f"the network made a score of {score}"}
+    return {
+        "score": score,
+        "percentile": round(100 * bisect.bisect_right(known, score) / len(known), 2) if known else None,
+    }
 
 
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:

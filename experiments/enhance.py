@@ -7,12 +7,14 @@ allows; manifest.json in --out tells with what everything was made.
 """
 
 import argparse
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.enhance_files import plan
+from records.disk import require
 from records.errors import UserError, not_written
 from records.files import append_line, read_rows, write_json
 from records.hashing import value_hash
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{len(rows)} of {len(files)} were restored before")
     print(f"device {args.device}; colour fix {made['colour']['method']}; {made['by']}")
     left = {name: path for name, path in files.items() if name not in rows}
+    mend = "make room, or give another --out"
+    require(args.out, least_bytes(list(left.values()), args.scale), f"{len(left)} result(s)", mend)
     try:
         for row in _progress(restore_files(enhancer, left, args), len(left)):
             rows[row["id"]] = row
@@ -80,6 +84,16 @@ def run(args: argparse.Namespace) -> int:
     for note in enhancer.notes:
         print(f"note: {note}")
     return _show(images, args.out)
+
+
+def least_bytes(files: list[Path], scale: int) -> int:
+    """About what the results take on disk at least: a byte for each pixel, where photographs take 1 to 2.6."""
+    pixels = 0
+    for path in files:
+        with contextlib.suppress(UnreadableImage):
+            height, width = image_size(path)
+            pixels += height * width * scale**2
+    return pixels
 
 
 def restore_files(enhancer: "Enhancer", files: dict[str, Path], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -94,14 +108,18 @@ def restore_files(enhancer: "Enhancer", files: dict[str, Path], args: argparse.N
         Rows ``id, source, stamp, written, size, tiles, seconds, error`` in the order of ``files``; stamps of what was
         read and written, ``size`` height and width of the result, ``error`` None where it was written.
     """
+    from models.memory import is_out_of_memory
+
     for name, path in files.items():
         row: dict[str, Any] = {"id": name, "source": str(path), "stamp": _stamp(path), "written": None, "size": None}
         began = time.perf_counter()
         try:
             picture = restored(enhancer, path, args)
             row["error"] = None
-        except (UnreadableImage, MemoryError) as error:
-            row["error"] = str(error) or "out of memory"
+        except (UnreadableImage, RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+                raise
+            row["error"] = " ".join(str(error).split()) or "out of memory"
         if row["error"] is None:
             try:
                 write_image(args.out / name, picture)
