@@ -78,7 +78,8 @@ def refuse_other(mine: Mapping[str, Any], checkpoint: Mapping[str, Any], where: 
     if not isinstance(theirs, dict):
         raise UserError("no checkpoint of such a model", where=where, mend="give one that a fit of this kind wrote")
     for name, value in mine.items():
-        if value != theirs.get(name):
+        # A fact that is not there belongs to a time when it was not kept.
+        if name in theirs and value != theirs[name]:
             mend = "give both fits the same model.init_args.network"
             if name == "stage":
                 mend = "stage pixel comes first, and stage semantic begins with it by model.init_args.init_from"

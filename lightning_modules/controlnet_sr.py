@@ -15,7 +15,7 @@ from lightning_modules.prompt_draw import PromptDraw
 from models.sr.colour_fix import ColourFix, Method
 from models.sr.controlled import ControlledSR
 from models.sr.resample import upsample
-from records.hashing import seed_of
+from records.hashing import seed_of, tensors_hash
 
 # Parts of the network that train and that checkpoints hold.
 _KEPT = ("network.control.", "network.adapter.")
@@ -74,6 +74,7 @@ class ControlNetSR(AdapterTask):
         semantics = network.semantics
         # What only shows that the path works, for the run's summary.
         self.stand_ins = ["semantics"] if semantics is not None and semantics.stand_in else []
+        self._semantics_hash: str | None = None
 
     def keeps(self, name: str) -> bool:
         """ControlNet and adapter."""
@@ -85,9 +86,16 @@ class ControlNetSR(AdapterTask):
         return {
             "kind": "controlnet",
             "semantics": facts["semantics"],
+            "semantics_weights": self._semantics_weights(),
             "base_config": facts["base"]["config_sha256"],
             "base_weights": facts["base"]["weights_sha256"],
         }
+
+    def _semantics_weights(self) -> str | None:
+        """Hash of the encoder's weights, which no step changes and no checkpoint holds."""
+        if self.network.semantics is not None and self._semantics_hash is None:
+            self._semantics_hash = tensors_hash(self.network.semantics.state_dict())
+        return self._semantics_hash
 
     def notes(self) -> dict[str, Any]:
         """Base by name, and prompts."""

@@ -63,6 +63,11 @@ def test_a_checkpoint_restores_the_same_picture_and_only_for_its_own_encoder(tra
     assert asked == [(2, 0.9, 1.0), (2, 8.5, 0.0)]
     with pytest.raises(UserError, match="its semantics is"):
         trainer(tmp_path).predict(task(not semantics), Pairs(), ckpt_path=path)
+    if semantics:
+        other = task()
+        other.network.semantics.mix.weight.data += 1
+        with pytest.raises(UserError, match="its semantics_weights is"):
+            trainer(tmp_path).predict(other, Pairs(), ckpt_path=path)
 
 
 def test_training_lowers_the_error_of_noise(tmp_path):
