@@ -116,3 +116,12 @@ def test_fit4_does_not_hide_reversed_predictions():
 
 def test_fit4_of_few_rows_is_no_value():
     assert math.isnan(plcc_fit4([1, 2, 3, 4], [1, 2, 3, 5]))
+
+
+def test_fit4_finds_nothing_in_the_last_digits_of_a_shoulder():
+    """A logistic far to the right of its centre is 1 to fifteen digits; the steps between them were fitted once."""
+    p = np.array([3.03014088, 3.03626919, 3.03889036, 3.04864955, 3.05918837, 3.07527566, 3.07571697])
+    y = np.array([2.4, 2.0, 2.8, 3.6, 2.7, 3.1, 4.3])
+    moved = p + 2.4e-7 * (np.arange(7) == 3)
+    assert plcc_fit4(p, y) == pytest.approx(0.70856, abs=1e-4)
+    assert plcc_fit4(moved, y) == pytest.approx(plcc_fit4(p, y), abs=1e-5)
