@@ -179,6 +179,10 @@ class DiffusionSR(AdapterTask):
         sem = profile.sem if self.stage == "semantic" else 0.0
         return self._enhancer(profile).restore(batch["lr"], int(batch["scale"]), profile.pix, sem)
 
+    def remarks(self) -> list[str]:
+        """What the enhancers noted."""
+        return [note for enhancer in self._enhancers.values() for note in enhancer.notes]
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Restore one image; where a callback writes candidates, both of them in place of one.
 

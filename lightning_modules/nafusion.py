@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from lightning_modules.base import CosineSchedule
 from lightning_modules.sr_task import SRTask
 from losses.ssim import ssim_loss
+from models.memory import give_back, is_out_of_memory
+from models.sr.enhancer import Enhancer
 from models.sr.resample import upsample
 from records.errors import UserError
 
@@ -56,6 +58,7 @@ class NAFusionTask(SRTask):
         name = "none" if perceptual is None else str(getattr(perceptual, "name", type(perceptual).__name__))
         self.figures = {"perceptual": name}
         self.told = {} if perceptual is not None else {"perceptual": "none: neither trained nor scored with one"}
+        self._tiled = Enhancer(None, network)
         self._blends: list[tuple[str, list[float]]] = []
 
     def setup(self, stage: str) -> None:
@@ -79,8 +82,20 @@ class NAFusionTask(SRTask):
         return self.network(faithful, batch["per"], lr)
 
     def restore(self, batch: dict[str, Any]) -> Tensor:
-        """Fuse the candidates of one image; see :class:`SRTask`."""
-        return self.fuse(batch).clamp(0, 1)
+        """Fuse the candidates of one image, in tiles where memory runs out; see :class:`SRTask`."""
+        try:
+            return self.fuse(batch).clamp(0, 1)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        give_back()
+        faithful = batch["psnr"]
+        enlarged = upsample(batch["lr"], faithful.shape[-1] // batch["lr"].shape[-1])
+        return self._tiled.fuse(faithful, batch["per"], enlarged)
+
+    def remarks(self) -> list[str]:
+        """Tiles that a picture had to be cut into."""
+        return self._tiled.notes
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step on crops: ``psnr``, ``per``, ``hr`` and perhaps ``lr``."""

@@ -1,5 +1,6 @@
 """What the super-resolution tasks share: whole images restored one by one, scored by image, gathered over ranks."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from lightning_modules.base import BaseTask, CosineSchedule
 from metrics.sr.full_reference import psnr, ssim
+from models.memory import is_out_of_memory
+from records.errors import CheckFailed
 from records.image_scores import ImageScore
 from records.images import to_picture
 
@@ -56,6 +59,7 @@ class SRTask(BaseTask):
         self.mode = "min" if self.falls(name) else "max"
         self._rows: dict[str, list[ImageScore]] = {}
         self._own: list[ImageScore] = []
+        self._told: set[str] = set()
         # Id, and what was put in, came out and should have come out, (3, H, W) each, of the first images.
         self.shown: list[tuple[str, list[Tensor]]] = []
 
@@ -74,6 +78,25 @@ class SRTask(BaseTask):
             (1, 3, h * scale, w * scale) in [0, 1].
         """
         raise TypeError(f"{type(self).__name__} does not say how it restores")
+
+    def remarks(self) -> list[str]:
+        """What happened while restoring that the user should know, such as tiles made smaller."""
+        return []
+
+    def _restored(self, batch: dict[str, Any]) -> Tensor:
+        """Restore one image, and say what came of short memory."""
+        try:
+            restored = self.restore(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            mend = "use a device with more memory, or leave the picture out"
+            raise CheckFailed(" ".join(str(error).split())[:200], where=str(batch["id"][0]), mend=mend) from None
+        for remark in self.remarks():
+            if remark not in self._told:
+                self._told.add(remark)
+                warnings.warn(remark, stacklevel=2)
+        return restored
 
     def figures_of(self, batch: dict[str, Any], restored: Tensor) -> Mapping[str, float]:
         """Scores of one image that has a truth; subclasses may add theirs.
@@ -122,12 +145,12 @@ class SRTask(BaseTask):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Restore one image; ``id`` and ``sr``, (1, 3, H, W) in [0, 1]."""
-        return {"id": batch["id"], "sr": self.restore(batch)} if batch["id"] else {"id": []}
+        return {"id": batch["id"], "sr": self._restored(batch)} if batch["id"] else {"id": []}
 
     def _collect(self, batch: dict[str, Any], split: str) -> None:
         if not batch["id"]:  # nothing could be read, or this rank has no image
             return
-        restored = self.restore(batch)
+        restored = self._restored(batch)
         values = dict(self.figures_of(batch, restored)) if "hr" in batch else {}
         content = (batch.get("content") or batch["id"])[0]
         self._own.append(ImageScore(batch["id"][0], split, batch["domain"][0], content, values))

@@ -1,11 +1,13 @@
 """Writing rows into a feature bank, so that a kill at any moment tears none."""
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
 
+from records.disk import writing
 from records.errors import UserError
 from records.feature_bank import BankHeader, FeatureBank
 
@@ -47,12 +49,13 @@ class BankWriter:
                 raise UserError(f"{reason} for {id}", where=f"expert {self.bank.header.expert}", mend=mend)
             halves.append(row.astype("<f2"))
         places = [self.bank.index[id] for id in ids]
-        for place, half in zip(places, halves, strict=True):
-            _write_at(self._rows, place * self.bank.header.row_bytes, half.tobytes())
-        os.fsync(self._rows.fileno())
-        for place in places:
-            _write_at(self._done, place, b"\x01")
-        os.fsync(self._done.fileno())
+        with writing(self.bank.folder):
+            for place, half in zip(places, halves, strict=True):
+                _write_at(self._rows, place * self.bank.header.row_bytes, half.tobytes())
+            os.fsync(self._rows.fileno())
+            for place in places:
+                _write_at(self._done, place, b"\x01")
+            os.fsync(self._done.fileno())
 
     def close(self) -> None:
         """Close the files."""
@@ -78,4 +81,4 @@ def refusal(row: np.ndarray, header: BankHeader) -> str:
 def _write_at(file: BinaryIO, offset: int, data: bytes) -> None:
     file.seek(offset)
     if file.write(data) != len(data):
-        raise OSError(f"could not write {len(data)} bytes to {file.name}; is the disk full?")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from records.disk import require
 from records.errors import UserError
 from records.files import read_json, write_json
 from records.hashing import value_hash
@@ -115,6 +116,8 @@ class FeatureBank:
         have = set(known)
         every = [*known, *(id for id in dict.fromkeys(ids) if id not in have)]
         if len(every) > len(known) or not known:
+            new = len(every) - len(known)
+            require(folder, new * header.row_bytes, f"{new} rows of features", "make room, or name another bank")
             folder.mkdir(parents=True, exist_ok=True)
             hash = value_hash(every)
             write_json(folder / f"ids-{hash}.json", every)

@@ -83,10 +83,27 @@ class Enhancer:
     @torch.no_grad()
     def fused(self, lr: Tensor, scale: int) -> Tensor:
         """Both candidates, made one by the fusion. Arguments, result and errors as of :meth:`candidates`."""
+        return self.fuse(*self.candidates(lr, scale), upsample(lr, scale))
+
+    @torch.no_grad()
+    def fuse(self, faithful: Tensor, perceptual: Tensor, enlarged: Tensor) -> Tensor:
+        """Fuse two candidates that are there.
+
+        Args:
+            faithful: (b, 3, h, w) in [0, 1], any size.
+            perceptual: The same.
+            enlarged: What they were made of, likewise; looked at by fusions that want it.
+
+        Returns:
+            (b, 3, h, w) in [0, 1].
+
+        Raises:
+            MemoryError: The smallest tiles do not fit.
+        """
         if self.fusion is None:
             raise ValueError("there is no fusion; give one to the Enhancer")
-        pictures = [*self.candidates(lr, scale), upsample(lr, scale)]
-        height, width = pictures[0].shape[-2:]
+        pictures = [faithful, perceptual, enlarged]
+        height, width = faithful.shape[-2:]
         # As the fusion itself would, so that tiles are in step with what it shrinks by.
         multiple = int(getattr(self.fusion, "multiple", 1))
         right, below = -width % multiple, -height % multiple
