@@ -32,19 +32,23 @@ def completed(layer: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def merged(below: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-    """Both layers as one; where a class is exchanged, nothing is left of the other one's arguments.
+def merged(below: dict[str, Any], layer: dict[str, Any], in_part: bool = False) -> dict[str, Any]:
+    """Both layers as one.
+
+    Where a class is exchanged, its arguments stay, as the parser keeps those that fit; in a named part nothing of the
+    other class stays, since the parser takes a part as it is given.
 
     Args:
         below: The layers below, merged.
         layer: The completed layer: parts that it does not have were left out.
+        in_part: Whether these are values of a named part.
     """
-    if "class_path" in layer and below.get("class_path", layer["class_path"]) != layer["class_path"]:
+    if in_part and "class_path" in layer and below.get("class_path", layer["class_path"]) != layer["class_path"]:
         return copy.deepcopy(layer)
     result = dict(below)
     for key, value in layer.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
-        result[key] = merged(below[key], value) if both else copy.deepcopy(value)
+        result[key] = merged(below[key], value, in_part or key in PARTS) if both else copy.deepcopy(value)
         if both and key in PARTS:
             result[key] = {name: part for name, part in result[key].items() if name in value}
     return result

@@ -142,3 +142,14 @@ def test_parts_of_three_layers_add_up_and_an_exchanged_class_leaves_nothing_behi
 def test_a_layer_without_named_parts_is_passed_as_the_file_it_is(tree: Path) -> None:
     words = expand(["--config", str(tree / "ablation/long.yaml")])
     assert [Path(word).name for word in words[1::2]] == ["cpu.yaml", "student.yaml", "long.yaml"]
+
+
+def test_parts_stay_known_where_the_class_that_holds_them_is_exchanged(tmp_path: Path) -> None:
+    below = "model: {class_path: a.Student, init_args: {loss: {init_args: {terms: {plcc: {weight: 1}, mse: {weight: 2}}}}}}\n"
+    (tmp_path / "low.yaml").write_text(below)
+    (tmp_path / "high.yaml").write_text("base: low.yaml\nmodel: {class_path: a.Teacher}\n")
+    (tmp_path / "top.yaml").write_text(
+        "base: high.yaml\nmodel: {init_args: {loss: {init_args: {terms: {plcc: null, srcc: {weight: 3}}}}}}\n"
+    )
+    last = yaml.safe_load(expand(["--config", str(tmp_path / "top.yaml")])[-1])
+    assert last["model"]["init_args"]["loss"]["init_args"]["terms"] == {"mse": {"weight": 2}, "srcc": {"weight": 3}}
