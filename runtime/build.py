@@ -1,6 +1,5 @@
 """Networks and views from plain configuration values, of a file or of a checkpoint."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from models.vqa.network import VQANetwork
 from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash
+from runtime.complaint import complaint
 from runtime.parser import explain
-
-# Classes that a configuration out of a checkpoint, a run folder or a download may name.
-TRUSTED = ("callbacks", "datamodules", "lightning", "lightning_modules", "losses", "metrics", "models", "torch")
+from runtime.trusted_classes import only_trusted_imports, refuse_foreign_classes
 
 
 @dataclass(frozen=True)
@@ -55,34 +53,19 @@ def build(network: dict[str, Any], views: dict[str, Any], where: str) -> tuple[V
     parser.add_subclass_arguments(VQANetwork, "network")
     parser.add_argument("--views", type=dict[str, View])
     try:
-        parsed = parser.instantiate(parser.parse_object({"network": network, "views": views}))
+        parsed = parser.parse_object({"network": network, "views": views})
     except Exception as error:
         told = explain(str(error))
         raise UserError(told.what, where=f"{where}: {told.where}", mend=told.mend) from error
-    return parsed.network, parsed.views
-
-
-def class_paths(value: Any) -> Iterator[str]:
-    """Every ``class_path`` in nested configuration values."""
-    if isinstance(value, dict):
-        if isinstance(value.get("class_path"), str):
-            yield value["class_path"]
-        for item in value.values():
-            yield from class_paths(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from class_paths(item)
-
-
-def refuse_foreign_classes(value: Any, where: str) -> None:
-    """Refuse configuration values that name a class from outside this project, Lightning and torch."""
-    for path in class_paths(value):
-        if path.partition(".")[0] not in TRUSTED:
-            raise UserError(
-                f"names the class {path!r}, which is neither ours nor Lightning's nor torch's",
-                where=where,
-                mend="use a checkpoint that you trust and that this project wrote",
-            )
+    try:
+        built = parser.instantiate(parsed)
+    except Exception as error:
+        config = {"model.init_args.network": network, "data.init_args.views": views}
+        refused = complaint(error, config, where)
+        if refused is None:
+            raise
+        raise refused from error
+    return built.network, built.views
 
 
 def load_scorer(path: str | Path) -> Scorer:
@@ -94,11 +77,13 @@ def load_scorer(path: str | Path) -> Scorer:
     where = f"--checkpoint {path}"
     checkpoint = read_checkpoint(path, "--checkpoint")
     facts = checkpoint.get(KEY)
-    if not isinstance(facts, dict) or "views" not in facts:
+    try:
+        network_config, views_config = facts["model"]["init_args"]["network"], facts["views"]  # type: ignore[index]
+    except (KeyError, TypeError):
         mend = "give best.ckpt of a fit of VQAStudent or VQATeacher"
-        raise UserError("no checkpoint of a quality network of this project", where=where, mend=mend)
-    network_config = facts["model"]["init_args"]["network"]
-    refuse_foreign_classes([network_config, facts["views"]], where)
-    network, views = build(network_config, facts["views"], where)
+        raise UserError("no checkpoint of a quality network of this project", where=where, mend=mend) from None
+    refuse_foreign_classes([network_config, views_config], where)
+    with only_trusted_imports():
+        network, views = build(network_config, views_config, where)
     put_network(checkpoint, network, where)
     return Scorer(network.eval(), views, facts.get("reader", "pyav"), facts, file_hash(path))

@@ -16,8 +16,9 @@ from lightning_modules.trained_network import PREFIX, put_network
 from records.checkpoints import read_checkpoint
 from records.errors import UserError
 from records.hashing import file_hash
-from runtime.build import refuse_foreign_classes
-from runtime.parser import constructor_error, explain
+from runtime.complaint import complaint
+from runtime.parser import explain
+from runtime.trusted_classes import only_trusted_imports, refuse_foreign_classes
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,19 @@ def _built(kind: Any, config: dict[str, Any], where: str) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(kind, "network")
     try:
-        parsed = parser.parse_object({"network": config})
+        with only_trusted_imports():
+            parsed = parser.parse_object({"network": config})
     except Exception as error:
         told = explain(str(error))
         raise UserError(told.what, where=f"{where}: {told.where}", mend=told.mend) from error
     try:
-        return parser.instantiate(parsed).network
-    except (FileNotFoundError, OSError, ValueError) as error:
-        told = constructor_error(str(error))
-        raise UserError(told.what, where=where, mend="or give --base, where the base is elsewhere") from error
+        with only_trusted_imports():
+            return parser.instantiate(parsed).network
+    except Exception as error:
+        refused = complaint(error, {"model.init_args.network": config}, where)
+        if refused is None:
+            raise
+        raise refused from error
 
 
 def _with_base(config: dict[str, Any], base: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import pkgutil
 import re
 from dataclasses import fields
 from typing import Any
@@ -12,6 +13,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 from records.errors import UserError
 from runtime.keys import TOP, unknown
 from runtime.options import CheckpointOptions, EMAOptions, RunOptions, WandbOptions
+
+_EXPECTED = r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])"
 
 
 class ShortErrorParser(LightningArgumentParser):
@@ -30,32 +33,33 @@ def explain(message: str) -> UserError:
     The parser tells a chain: a key, the class found there, a key in it, and so on; the innermost line is the reason.
     """
     keys: list[str] = []
+    expected: list[str] = []  # what the value of the innermost key may be
     owner = ""
     for line in message.splitlines():
-        if line.lstrip("- ").startswith("Expected a <class 'NoneType'>") and owner:
+        if line.lstrip("- ").startswith("Expected a <class 'NoneType'>") and owner and not expected:
             break  # the next alternative of an optional type; the first was the real one
         if match := re.search(r'Parser key "([^"]+)":', line):
             keys.append(match[1])
+            expected = []
         if match := re.search(r"Problem with given class_path '([^']+)'", line):
             if owner == match[1]:
                 break
             owner = match[1]
             keys.append("init_args")
-        if reason := _reason(line, owner, ".".join(key for key in keys)):
+            expected = []
+        where = ".".join(keys)
+        if reason := _reason(line, owner, where):
             return reason
+        expected += [plain or choice for plain, choice in re.findall(_EXPECTED, line)]
+        if keys and expected and (match := re.match(r" *Given value: (.*)", line)):
+            told = " or ".join("null" if name == "NoneType" else name for name in dict.fromkeys(expected))
+            return UserError(f"value {match[1].strip()!r} does not fit", where=where, mend=f"give {told}")
     if match := re.search(r"Parser key \"([^\"]+)\":.*?Given value: (.*)", message, re.S):
-        types = re.findall(r"Expected an? <class '(\w+)'>", message)
-        wanted = " or ".join("null" if name == "NoneType" else name for name in dict.fromkeys(types))
-        return UserError(f"value {match[2].strip()!r} does not fit", where=match[1], mend=f"give {wanted or 'another'}")
+        told = " ".join(match[2].split())[:200]
+        return UserError(
+            f"value {told!r} does not fit", where=match[1], mend="python train.py fit --help tells what does"
+        )
     return UserError(" ".join(message.split())[:600], mend="python train.py fit --help lists every option")
-
-
-def constructor_error(message: str) -> UserError:
-    """The complaint of a class about its arguments, out of what the parser wraps around it."""
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    wrapping = ("Does not validate", "Subtypes:", "Errors:", "Expected a", "Given")
-    told = [line for line in lines if not line.startswith(wrapping)]
-    return UserError(" ".join(told)[:800] or message[:800], where="configuration")
 
 
 def _reason(line: str, owner: str, where: str) -> UserError | None:
@@ -66,14 +70,17 @@ def _reason(line: str, owner: str, where: str) -> UserError | None:
             return _unknown_option(match[1], owner, where)
         return _unknown_key(match[1])
     if match := re.search(r"module '([^']+)' has no attribute '([^']+)'", line):
-        names = [name for name, value in vars(importlib.import_module(match[1])).items() if inspect.isclass(value)]
+        module = importlib.import_module(match[1])
+        names = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        names += [each.name for each in pkgutil.iter_modules(getattr(module, "__path__", []))]
         near = difflib.get_close_matches(match[2], names, 1, cutoff=0.5)
         mend = f"did you mean {match[1]}.{near[0]}?" if near else f"{match[1]} has {', '.join(sorted(names)[:12])}"
-        return UserError(f"no class {match[2]!r} in {match[1]}", where=_tidy(where, "class_path"), mend=mend)
+        return UserError(f"nothing named {match[2]!r} in {match[1]}", where=_tidy(where, "class_path"), mend=mend)
     if match := re.search(r"No module named '([^']+)'", line):
         return UserError(f"no module {match[1]!r}", where=_tidy(where, "class_path"), mend="mend the class_path")
-    if owner and (match := re.search(r"Expected an? <class '(\w+)'>\.? Got value: (.*)", line)):
-        return UserError(f"value {match[2].strip()!r} does not fit", where=where, mend=f"give {match[1]}")
+    if where and (match := re.search(_EXPECTED + r"\.? Got value: (.*)", line)):
+        mend = f"give {match[1]}" if match[1] else f"choose one of {match[2]}"
+        return UserError(f"value {match[3].strip()!r} does not fit", where=where, mend=mend)
     return None
 
 

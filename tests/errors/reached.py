@@ -1,0 +1,54 @@
+"""Which errors are raised through a public command while tests run.
+
+`SUGC_ERROR_SITES=FILE python -m pytest -p tests.errors.reached ...` writes the file, processes of tests included;
+`python -m tests.errors.reached FILE` lists the errors that it lacks.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import tests.command as command
+from tests.errors.sources import error_sites
+
+HOOK = Path(__file__).with_name("hook")
+
+
+def pytest_configure() -> None:
+    """Note errors in this process and in those that tests start."""
+    if "SUGC_ERROR_SITES" not in os.environ:
+        return
+    os.environ["SUGC_ERROR_SITES"] = os.path.abspath(os.environ["SUGC_ERROR_SITES"])
+    sys.path.insert(0, str(HOOK))
+    from noting import install
+
+    install()
+    plain = command.environment
+
+    def environment(**more: str) -> dict[str, str]:
+        found = plain(**more)
+        return {**found, "PYTHONPATH": os.pathsep.join([str(HOOK), found["PYTHONPATH"]])}
+
+    command.environment = environment
+
+
+def unreached(file: Path) -> tuple[list, list]:
+    """Errors of the source that a public command has not raised, and those that it has."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    public = {(name, line) for name, line, under in lines if under}
+    sites = error_sites.sites()
+    reached = [site for site in sites if (site.file, site.lines[0]) in public]
+    return [site for site in sites if site not in reached], reached
+
+
+def main() -> None:
+    """List them."""
+    left, reached = unreached(Path(sys.argv[1]))
+    for site in left:
+        print(f"{site.file}:{site.lines[0]}  {site.kind}  {site.what}")
+    print(f"{len(reached)} of {len(reached) + len(left)} errors were raised through a public command")
+
+
+if __name__ == "__main__":
+    main()
