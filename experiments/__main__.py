@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from records.errors import UserError, refused_by_system
 
-COMMANDS = ("assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "sweep", "user-study")
+COMMANDS = ("assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "study", "sweep", "user-study")
 
 
 class Words(argparse.ArgumentParser):

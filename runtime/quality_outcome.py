@@ -35,6 +35,9 @@ class QualityOutcome:
             return None
         bootstrap, prediction = self.ours.draws()
         known = {name: value for name, value in bootstrap.whole(prediction).items() if value == value}
+        # In label units: a prediction may rank well and still be off in scale.
+        errors = [row.prediction - float(row.target or 0) for row in self.ours.rows]
+        known["rmse"] = (sum(error**2 for error in errors) / len(errors)) ** 0.5
         more = {"score": known.get(self.ours.score_name), "interval": self.ours.interval()}
         return {**known, "n": len(self.ours.rows), **more}
 

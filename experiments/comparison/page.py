@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.comparison.table import Comparison
-from experiments.comparison.texts import HEADS, cells, title, verdicts
+from experiments.comparison.texts import HEADS, cells, figure_table, title, verdicts
 
 READING = """
 Score: mean over seeds; sd and 95 % (Student's t) from three seeds on, with a dagger over the contents of a single
@@ -50,6 +50,9 @@ def page(found: Comparison, pictures: Sequence[Path]) -> str:
     for picture in pictures:
         text = picture.read_text(encoding="utf-8")
         parts.append(f"<figure>{text[text.index('<svg') :]}</figure>")
+    heads, rows = figure_table(found)
+    if rows:
+        parts.append(f"<h2>All figures, means over seeds</h2>{_table(heads, rows)}")
     if keys := list(found.rows[0].differs):
         head = "".join(f"<th>{html.escape(row.name)}</th>" for row in found.rows)
         body = "".join(
@@ -70,6 +73,12 @@ def page(found: Comparison, pictures: Sequence[Path]) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{html.escape(title(found))}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -77,6 +77,16 @@ class Run:
         value = scores.get("score") if isinstance(scores, dict) else None
         return float(value) if isinstance(value, int | float) else None
 
+    def figures(self, split: str) -> dict[str, float]:
+        """All figures of a split that the summary tells."""
+        scores = self.summary.get(split)
+        told = scores.items() if isinstance(scores, dict) else ()
+        return {
+            name: float(value)
+            for name, value in told
+            if name not in ("n", "score") and isinstance(value, int | float) and not isinstance(value, bool)
+        }
+
     @property
     def judged_by(self) -> str:
         """Name of the score."""

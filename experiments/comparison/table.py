@@ -24,6 +24,7 @@ class Row:
         gmacs: 10^9 multiply-accumulates a video.
         params_m: Million parameters.
         minutes: Mean minutes of training.
+        figures: Mean over seeds of every figure that all runs have.
         differs: Keys of the configuration that are not the same in all variants, with this one's values.
     """
 
@@ -37,6 +38,7 @@ class Row:
     gmacs: float | None
     params_m: float | None
     minutes: float | None
+    figures: Mapping[str, float]
     differs: Mapping[str, Any]
 
 
@@ -129,6 +131,7 @@ def _row(name: str, runs: Sequence[Run], base: Sequence[Run], split: str, own: b
         gmacs=_number(runs[0].summary.get("gmacs")),
         params_m=_number(runs[0].summary.get("params_m")),
         minutes=_minutes(runs),
+        figures=_means([run.figures(split) for run in runs]),
         differs={key: runs[0].config.get(key) for key in different},
     )
 
@@ -136,6 +139,11 @@ def _row(name: str, runs: Sequence[Run], base: Sequence[Run], split: str, own: b
 def _minutes(runs: Sequence[Run]) -> float | None:
     known = [value for run in runs if (value := _number(run.status.get("seconds"))) is not None]
     return sum(known) / len(known) / 60 if known else None
+
+
+def _means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = sorted(set.intersection(*(set(each) for each in figures)))
+    return {name: sum(each[name] for each in figures) / len(figures) for name in names}
 
 
 def _number(value: Any) -> float | None:

@@ -61,6 +61,15 @@ def verdicts(found: Comparison) -> list[str]:
     return said
 
 
+def figure_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of every figure that the runs tell; no rows where they tell only the score."""
+    names = list(dict.fromkeys(name for row in found.rows for name in row.figures))
+    rows = [
+        [row.name, *(f"{row.figures[name]:.4f}" if name in row.figures else "" for name in names)] for row in found.rows
+    ]
+    return ["variant", *names], rows if names else []
+
+
 def title(found: Comparison) -> str:
     """What was compared, in one line."""
     better = "more is better" if found.more_is_better else "less is better"
@@ -77,9 +86,12 @@ def markdown(found: Comparison, pictures: Sequence[str] = ()) -> str:
         lines += ["", "\u2020 over the contents of a single seed."]
     if said := verdicts(found):
         lines += ["", *(f"- {text}" for text in said)]
+    heads, rows = figure_table(found)
+    if rows:
+        lines += ["", "## All figures, means over seeds", "", *_table(heads, rows)]
     keys = list(found.rows[0].differs)
     if keys:
-        heads = ("key", *(row.name for row in found.rows))
+        heads = ["key", *(row.name for row in found.rows)]
         lines += ["", "## What differs", ""]
         lines += _table(heads, [[f"`{key}`", *(_value(row.differs[key]) for row in found.rows)] for key in keys])
     lines += ["", *(f"![{name}]({name})" for name in pictures), ""]

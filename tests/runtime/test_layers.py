@@ -145,8 +145,8 @@ def test_a_layer_without_named_parts_is_passed_as_the_file_it_is(tree: Path) -> 
 
 
 def test_parts_stay_known_where_the_class_that_holds_them_is_exchanged(tmp_path: Path) -> None:
-    below = "model: {class_path: a.Student, init_args: {loss: {init_args: {terms: {plcc: {weight: 1}, mse: {weight: 2}}}}}}\n"
-    (tmp_path / "low.yaml").write_text(below)
+    terms = "{loss: {init_args: {terms: {plcc: {weight: 1}, mse: {weight: 2}}}}}"
+    (tmp_path / "low.yaml").write_text(f"model: {{class_path: a.Student, init_args: {terms}}}\n")
     (tmp_path / "high.yaml").write_text("base: low.yaml\nmodel: {class_path: a.Teacher}\n")
     (tmp_path / "top.yaml").write_text(
         "base: high.yaml\nmodel: {init_args: {loss: {init_args: {terms: {plcc: null, srcc: {weight: 3}}}}}}\n"

@@ -1,0 +1,1 @@
+"""Studies: stages of commands over a matrix of variants and seeds, run by Snakemake."""
