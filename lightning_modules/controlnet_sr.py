@@ -56,6 +56,8 @@ class ControlNetSR(AdapterTask):
         monitor: Figure of the validation split that chooses the best epoch.
     """
 
+    after = ""  # `enhance` takes no ControlNet
+
     def __init__(
         self,
         network: ControlledSR,

@@ -38,6 +38,12 @@ class NAFusionTask(SRTask):
         perceptual_weight: Weight of the perceptual distance.
     """
 
+    # What to type after an evaluation: a fusion enlarges nothing of its own.
+    after = (
+        "python -m experiments enhance IMAGE_OR_FOLDER --checkpoint BEST_OF_STAGE_SEMANTIC --fusion {checkpoint} "
+        "--out enhanced"
+    )
+
     def __init__(
         self,
         network: nn.Module,

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_modules.sr_task import SRTask
@@ -130,5 +131,8 @@ def _next(cli: "CLI", after: str = "") -> str:
         drop = {"--restart", "--dry_run"}
         return "python train.py test " + shlex.join(word for word in words[1:] if word not in drop)
     if cli.subcommand in ("validate", "test"):
-        return after.format(checkpoint=shlex.quote(str(cli.run_folder.best)))
+        checkpoint = Path(cli.model.checkpoint or cli.run_folder.best)
+        after = getattr(cli.model, "after", after)
+        # A network without weights, or an ensemble, has no checkpoint to go on with.
+        return after.format(checkpoint=shlex.quote(str(checkpoint))) if checkpoint.is_file() else ""
     return ""

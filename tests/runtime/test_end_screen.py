@@ -2,6 +2,7 @@ import io
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -83,3 +84,20 @@ def test_a_fit_ends_on_its_screen_and_the_next_command_runs(tmp_path: Path) -> N
     assert command[:3] == ["python", "train.py", "test"] and (ROOT / "train.py").is_file()
     done = train(*command[2:], cwd=tmp_path)
     assert done.returncode == 0 and "test finished" in done.stdout, done.stderr
+
+
+def test_the_next_command_names_a_checkpoint_that_is_there(tmp_path: Path) -> None:
+    from lightning_modules.nafusion import NAFusionTask
+    from runtime.finish import _next
+    from runtime.image_outcome import ImageOutcome
+
+    best = tmp_path / "best.ckpt"
+    model = SimpleNamespace(checkpoint=None)
+    cli = SimpleNamespace(subcommand="test", model=model, run_folder=SimpleNamespace(best=best))
+    assert _next(cli, ImageOutcome.after) == "", "a blend has no checkpoint"
+    best.touch()
+    assert f"--checkpoint {best} " in _next(cli, ImageOutcome.after)
+    model.after = NAFusionTask.after
+    assert f"--fusion {best} " in _next(cli, ImageOutcome.after)
+    model.checkpoint = str(tmp_path / "gone.ckpt")
+    assert _next(cli, ImageOutcome.after) == ""
