@@ -1,5 +1,10 @@
-"""Branches that misbehave on demand, for configurations of tests."""
+"""Branches and callbacks that misbehave on demand, for configurations of tests."""
 
+import json
+import shutil
+from pathlib import Path
+
+import lightning as L
 import torch
 from torch import Tensor
 
@@ -51,3 +56,37 @@ class HungryFrames(TimmFrames):
         if len(frames) > self.most and (self.hungry or not self.training):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return super()._tokens(frames)
+
+
+class FillDisk(L.Callback):
+    """Fills a disk when an epoch begins, once.
+
+    Args:
+        ballast: File to fill it with.
+        epoch: When.
+        room: Bytes to leave.
+    """
+
+    def __init__(self, ballast: str, epoch: int, room: int) -> None:
+        self.ballast, self.epoch, self.room = Path(ballast), epoch, room
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        done = self.ballast.with_suffix(".done")
+        if trainer.current_epoch == self.epoch and not done.exists():
+            done.touch()
+            self.ballast.write_bytes(bytes(max(0, shutil.disk_usage(self.ballast.parent).free - self.room)))
+
+
+class WeightsOfRanks(L.Callback):
+    """Writes what each rank's weights sum to when training ends.
+
+    Args:
+        folder: Where to.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        sums = [float(value.double().sum()) for value in pl_module.state_dict().values()]
+        (self.folder / f"rank-{trainer.global_rank}.json").write_text(json.dumps(sums))
