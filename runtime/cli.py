@@ -38,7 +38,8 @@ from runtime.resume import Start, decide
 from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
 from runtime.status import StatusFile
-from runtime.stop_signals import StopSignals, leave, noticed
+from runtime.stop_signals import StopSignals, leave, listen, noticed
+from runtime.wandb_logger import agent_run
 from runtime.watchers import fit_callbacks, fit_loggers, is_rank_zero
 
 # Words that start or look at a run but are no part of its configuration.
@@ -78,7 +79,9 @@ class CLI(LightningCLI):
             raise UserError("needs a number, so that a run can be repeated", where="seed_everything", mend="give 0")
         experiment, variant = run_name(files)
         config.run.experiment = config.run.experiment or experiment or "unnamed"
-        config.run.variant = config.run.variant or variant
+        # Trials that W&B's agents start differ by their words alone, and must not share a folder.
+        trial = agent_run()
+        config.run.variant = config.run.variant or (f"{variant}-{trial}" if trial else variant)
         root = Path(config.run.root)
         self.run_folder = RunFolder(root, config.run.experiment, config.run.variant, config.seed_everything)
         if config.dry_run:
@@ -261,6 +264,7 @@ def run(arguments: list[str]) -> int:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
+    listen()
     try:
         CLI(
             args=arguments,

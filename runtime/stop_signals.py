@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -15,8 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from runtime.first_rank import started_by_first
 
-# Beside SIGTERM, which Lightning registers; absent on Windows where they are.
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGUSR1") if hasattr(signal, name)]
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGINT") if hasattr(signal, name)]
 # `timeout` sends a signal to a process and then to its group; only a later one is a second one. Seconds.
 AGAIN = 1.0
 
@@ -44,9 +44,9 @@ class StopSignals(L.Callback):
         connector, note = trainer._signal_connector, partial(_note, trainer)
         connector._sigterm_notifier_fn = note  # type: ignore[method-assign]
         connector._slurm_sigusr_handler_fn = note  # type: ignore[method-assign]
-        for number in SIGNALS:
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                signal.signal(number, note)
+        # These stay when Lightning takes its own away: a rank that is through would be killed by a signal passed on to
+        # it, and the first one with it, which may still be merging what all have written.
+        _listen(note)
         slurm = trainer._accelerator_connector.cluster_environment
         if isinstance(slurm, SLURMEnvironment) and slurm.auto_requeue and trainer.is_global_zero:
             _requeue_on = slurm.requeue_signal
@@ -79,6 +79,15 @@ class StopSignals(L.Callback):
 
     def _stop(self, trainer: L.Trainer, agreed: bool) -> None:
         trainer._signal_connector.received_sigterm = agreed
+
+
+def listen() -> None:
+    """Note signals from here on, where the first rank has started this one and passes them on before they can stop it.
+
+    The first rank itself may be ended the usual way until training begins.
+    """
+    if started_by_first():
+        _listen(partial(_note, None))
 
 
 def noticed() -> int | None:
@@ -114,9 +123,17 @@ def _requeue() -> None:
         print(f"SLURM did not take job {job} back into its queue ({error}); submit it again", file=sys.stderr)
 
 
-def _note(trainer: L.Trainer, number: int, frame: FrameType | None) -> None:
+def _listen(note: Callable[[int, FrameType | None], None]) -> None:
+    for number in SIGNALS:
+        before = signal.getsignal(number)
+        ours = isinstance(before, partial) and before.func is _note
+        if ours or before in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, note)
+
+
+def _note(trainer: L.Trainer | None, number: int, frame: FrameType | None) -> None:
     global _noticed, _when
-    launcher = trainer.strategy.launcher
+    launcher = trainer.strategy.launcher if trainer else None
     if _noticed is None:
         _noticed, _when = number, time.monotonic()
         if launcher is not None:
@@ -127,5 +144,5 @@ def _note(trainer: L.Trainer, number: int, frame: FrameType | None) -> None:
         if launcher is not None:
             launcher.kill(signal.SIGKILL)
         os._exit(128 + number)
-    if trainer.world_size == 1 or trainer.state.fn != "fit":
+    if trainer and (trainer.world_size == 1 or trainer.state.fn != "fit"):
         trainer._signal_connector.received_sigterm = True

@@ -73,14 +73,14 @@ def restored(monkeypatch: pytest.MonkeyPatch):
     before = {number: signal.getsignal(number) for number in stop_signals.SIGNALS}
     for name in ("_noticed", "_requeue_on"):
         monkeypatch.setattr(stop_signals, name, None)
-    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_is_noted_passed_on_once_and_stops_behind_the_batch(number: int) -> None:
     trainer = Trainer()
     stop_signals.StopSignals().setup(trainer, None, "fit")
@@ -100,6 +100,22 @@ def test_ranks_of_a_fit_do_not_stop_before_they_agree() -> None:
     assert trainer._signal_connector.received_sigterm is False
     trainer.strategy.reduce_boolean_decision = lambda mine, all: mine
     callback.on_train_batch_end(trainer, None, None, None, 0)
+    assert trainer._signal_connector.received_sigterm is True
+
+
+def test_a_started_rank_notes_what_is_passed_on_before_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_signals.listen()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    stop_signals.listen()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop_signals.noticed() == signal.SIGTERM
+    trainer = Trainer(fn="predict")
+    callback = stop_signals.StopSignals()
+    callback.setup(trainer, None, "predict")
+    with pytest.raises(SIGTERMException):
+        callback.on_predict_batch_start(trainer, None, None, 0)
+    os.kill(os.getpid(), signal.SIGUSR1)
     assert trainer._signal_connector.received_sigterm is True
 
 
