@@ -29,11 +29,15 @@ class WandbOptions:
         mode: ``auto`` is online when a key is there and offline otherwise; no mode ever prompts or waits.
         project: Project name.
         tags: Words to find the run by.
+        group: Runs of one group stand together; by default those of an experiment.
+        sweep: Sweep file whose trial the run is; what it says goes into the run's configuration.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     project: str = "sugc-lab"
     tags: list[str] = field(default_factory=list)
+    group: str | None = None
+    sweep: str | None = None
 
 
 @dataclass

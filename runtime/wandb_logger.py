@@ -18,6 +18,7 @@ from records.files import read_json, write_json
 from records.hashing import value_hash
 from records.provenance import environment
 from runtime.courier import Courier
+from runtime.layers import read_config
 from runtime.options import WandbOptions
 from runtime.run_folder import RunFolder
 from runtime.wandb_key import has_key
@@ -152,7 +153,12 @@ def without_secrets(value: Any) -> Any:
 
 
 def run_id(run: RunFolder) -> str:
-    """Id of this run: made once, kept in the run folder, so resuming continues and ``--restart`` begins another."""
+    """Id of this run: made once, kept in the run folder, so resuming continues and ``--restart`` begins another.
+
+    A trial of ``wandb agent`` has the id that the agent gave it.
+    """
+    if given := agent_run():
+        return given
     path = run.path / "wandb.json"
     try:
         return str(read_json(path)["id"])
@@ -160,6 +166,15 @@ def run_id(run: RunFolder) -> str:
         id = value_hash([run.experiment, run.variant, run.seed, time.time_ns()])
         write_json(path, {"id": id})
         return id
+
+
+def agent_run() -> str | None:
+    """Id that ``wandb agent`` gave this process' run; None where no agent started it."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+
+
+def _sweep(file: str | None) -> dict[str, Any]:
+    return {"sweep": read_config(Path(file))} if file else {}
 
 
 def _start(
@@ -178,10 +193,10 @@ def _start(
         id=run_id(run),
         resume=None if offline else "allow",
         offline=offline,
-        group=run.experiment,
+        group=options.group or run.experiment,
         job_type=job_type,
         tags=[*options.tags, run.variant],
-        config={**without_secrets(config), "git": environment()["git"]},
+        config={**without_secrets(config), "git": environment()["git"], **_sweep(options.sweep)},
         settings=settings,
     )
     _ = logger.experiment  # starts the run

@@ -99,7 +99,8 @@ class Engine:
         slot = min(set(range(self.jobs)) - {process.slot for _, process in self.running.values()})
         variant = trial.user_attrs.get(VARIANT) or f"{self.sweep.name}-t{trial.number:04d}"
         values = self.space.values(trial.params)
-        words = [*self.sweep.words(values), f"--run.root={self.root}", f"--run.variant={variant}", *self.extra]
+        words = [*self.sweep.words(values), f"--run.root={self.root}", f"--run.variant={variant}"]
+        words += [f"--wandb.group={self.sweep.name}", f"--wandb.sweep={self.sweep.path}", *self.extra]
         trial.set_user_attr(VARIANT, variant)
         trial.set_user_attr(VALUES, values)
         process = start(words, self._log(variant), slot, self.root, variant, self.gpus[slot] if self.gpus else None)

@@ -91,3 +91,18 @@ def test_a_dry_run_prints_the_command_and_starts_nothing(tmp_path: Path) -> None
     wrong.write_text((ROOT / "configs/sweep/mini_student.yaml").read_text().replace("head_lr", "hand_lr"))
     done = experiments("sweep", wrong, "--dry-run", cwd=tmp_path)
     assert done.returncode == 2 and "hand_lr" in done.stderr
+
+
+def test_trials_of_an_agent_have_folders_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from runtime.cli import run
+
+    words = ["fit", "--config", str(ROOT / "tests/configs/tiny_student.yaml"), "--data.init_args.root", "nothing_here"]
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "trial9")
+    seen = []
+    monkeypatch.setattr("runtime.cli.CLI.before_instantiate_classes", lambda cli: seen.append(cli.run_folder.path))
+    monkeypatch.setattr("runtime.cli.CLI.instantiate_classes", lambda cli: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert run(words) == 130
+    assert seen == [Path("runs/tiny_student/base-trial9-seed0")]

@@ -1,10 +1,14 @@
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -103,18 +107,76 @@ def test_the_id_is_kept_in_the_run_folder(folder: RunFolder) -> None:
     assert run_id(folder) not in (first, second)
 
 
-def test_a_dashboard_that_fails_costs_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Burnt:
-        def __getattr__(self, name):
-            raise ConnectionError("service died")
+class Burnt:
+    """A run whose every call fails."""
 
-    logger = DashboardLogger(experiment=Burnt())
-    with pytest.warns(UserWarning, match="the run goes on: ConnectionError: service died") as told:
-        for step in range(3):
-            logger.log_metrics({"val/final_score": 0.5}, step)
-        logger.log_hyperparams({"gmacs": 1.0})
-        logger.finalize("success")
-    assert len(told) == 1
+    def __getattr__(self, name):
+        raise ConnectionError("service died")
+
+
+class Stuck:
+    """A run whose calls never come back."""
+
+    settings = SimpleNamespace(sync_dir="runs/a b/wandb/run-1")
+
+    def __init__(self):
+        self.calls, self.released = 0, threading.Event()
+
+    def log(self, values):
+        self.calls += 1
+        self.released.wait(60)
+
+
+def test_a_dashboard_that_fails_costs_one_line(capsys: pytest.CaptureFixture) -> None:
+    logger = DashboardLogger(experiment=Burnt(), save_dir="runs/one")
+    for step in range(3):
+        logger.log_metrics({"val/final_score": 0.5}, step)
+    logger.log_media({"picture": 1})
+    logger.log_hyperparams({"gmacs": 1.0})
+    logger.finalize("success")
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "W&B: lost (ConnectionError: service died), the run goes on; upload what it has with: wandb sync runs/one/wandb"
+    ]
+
+
+def test_a_dashboard_that_never_answers_is_waited_for_once_and_never_by_a_step(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb_logger, "MEDIA_SECONDS", 0.2)
+    logger = DashboardLogger(experiment=(run := Stuck()))
+    # More than any queue holds: all of it is done while the first call still hangs.
+    for step in range(20_000):
+        logger.log_metrics({"train/loss": 0.5}, step)
+    assert run.calls <= 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and "calls went unanswered" in told[0] and "wandb sync 'runs/a b/wandb/run-1'" in told[0]
+    logger.log_media({"picture": 1})
+    logger.finalize("success")
+    assert run.calls <= 1 and not capsys.readouterr().err
+
+    other = DashboardLogger(experiment=(again := Stuck()))
+    other.log_media({"picture": 1})
+    other.log_metrics({"train/loss": 0.5}, 1)
+    assert "no answer within 0.2 s" in capsys.readouterr().err and again.calls == 1
+    for each in (run, again):
+        each.released.set()
+
+
+def test_a_value_that_cannot_be_logged_costs_no_other(capsys: pytest.CaptureFixture) -> None:
+    class Picky:
+        kept: ClassVar[list] = []
+
+        def log(self, values):
+            if "odd" in values:
+                raise TypeError("odd")
+            self.kept.append(values)
+
+    logger = DashboardLogger(experiment=Picky())
+    with pytest.warns(UserWarning, match="a value was not logged: TypeError: odd"):
+        logger.log_metrics({"odd": 1.0}, 0)
+        logger.log_media({"even": 1.0})
+    assert Picky.kept == [{"even": 1.0}] and not capsys.readouterr().err
 
 
 SCRIPT = """
@@ -132,14 +194,25 @@ from tests.callbacks.tiny_task import TinyData, TinyTask, trainer
 root, mode, epochs = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 run = RunFolder(root / "runs", "student", "base", 3)
 config = {"model": {"lr": 0.5, "hub_token": "s3cr3t"}}
-found = make_wandb_logger(run, WandbOptions(mode=mode, tags=["tag one"]), config, "teacher")
+sweep = os.environ.get("SWEEP")
+options = WandbOptions(mode=mode, tags=["tag one"], group="rates" if sweep else None, sweep=sweep)
+found = make_wandb_logger(run, options, config, "teacher")
 scores = [0.2, 0.9, 0.4]
+
+
+def service():
+    for status in Path("/proc").glob("[0-9]*/status"):
+        facts = dict(line.split(":\\t", 1) for line in status.read_text().splitlines() if ":\\t" in line)
+        if facts["Name"].startswith("wandb-core") and int(facts["PPid"]) == os.getpid():
+            return int(facts["Pid"])
 
 
 class Stop(L.Callback):
     def on_train_batch_start(self, trainer, *_):
         if trainer.global_step == 6 and "STOP" in os.environ:
             os.kill(os.getpid(), int(os.environ["STOP"]))
+        if trainer.global_step == 6 and "STOP_SERVICE" in os.environ:
+            os.kill(service(), int(os.environ["STOP_SERVICE"]))
 
 
 trainer(run.path, WandbMedia(), Stop(), logger=[RunRecord(run.path), *found], max_epochs=epochs).fit(
@@ -215,6 +288,21 @@ def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_trials_form_a_group_that_carries_the_sweep_and_keep_their_agents_id(tmp_path: Path) -> None:
+    (tmp_path / "rates.yaml").write_text("method: grid\nmetric: {name: x, goal: minimize}\n")
+    agent = {"WANDB_SWEEP_ID": "sweep1", "WANDB_RUN_ID": "given7"}
+    done = train(tmp_path, "offline", "1", SWEEP=str(tmp_path / "rates.yaml"), **agent)
+    assert done.returncode == 0, done.stderr
+    (log,) = tmp_path.glob("runs/student/base-seed3/wandb/offline-run-*/*.wandb")
+    summary = json.loads(inspect(log, "--summary"))
+    assert summary["run_id"] == "given7"
+    assert summary["config"]["sweep"] == {"method": "grid", "metric": {"name": "x", "goal": "minimize"}}
+    records = [json.loads(line) for line in inspect(log).splitlines()]
+    (start,) = (record["run"] for record in records if record["type"] == "run")
+    assert start["run_group"] == "rates"
+
+
+@pytest.mark.slow
 def test_a_run_that_sigterm_ends_is_no_success(tmp_path: Path) -> None:
     done = train(tmp_path, "offline", "-1", STOP="15")
     assert "Received SIGTERM" in done.stderr and "trained" not in done.stdout, done.stderr
@@ -230,6 +318,56 @@ def test_a_server_out_of_reach_ends_in_an_offline_run(tmp_path: Path, key: str) 
     assert "W&B: online failed" in done.stderr and "W&B: offline; upload with" in done.stdout
     (log,) = tmp_path.glob("runs/student/base-seed3/wandb/offline-run-*/*.wandb")
     assert json.loads(inspect(log, "--summary"))["state"] == "finished"
+
+
+def assert_trained_whole(done: subprocess.CompletedProcess[str], run: Path) -> None:
+    assert done.returncode == 0 and "trained 1" in done.stdout, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "val/final_score" in row] == [3, 7, 11]
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_service_that_dies_or_hangs_in_mid_run_costs_a_line(tmp_path: Path, number: int, proven) -> None:
+    done = train(tmp_path, "offline", "3", STOP_SERVICE=str(int(number)))
+    run = tmp_path / "runs/student/base-seed3"
+    assert_trained_whole(done, run)
+    lost = [line for line in done.stderr.splitlines() if "W&B: lost" in line]
+    assert len(lost) == 1 and f"upload what it has with: wandb sync {run}/wandb/offline-run-" in lost[0]
+    proven(f"W&B service {number.name}", "3 validations of 3 in metrics.jsonl, exit 0")
+
+
+@pytest.mark.prove
+def test_a_server_that_accepts_and_never_answers_ends_in_an_offline_run(tmp_path: Path, proven) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        kept = []
+        threading.Thread(target=lambda: [kept.append(hole.accept()) for _ in range(1000)], daemon=True).start()
+        address = f"http://127.0.0.1:{hole.getsockname()[1]}"
+        done = train(tmp_path, "online", "3", WANDB_API_KEY="a" * 40, WANDB_BASE_URL=address)
+    run = tmp_path / "runs/student/base-seed3"
+    assert kept, "W&B did not even ask"
+    assert_trained_whole(done, run)
+    assert "W&B: online failed" in done.stderr and f"wandb sync {run}/wandb/offline-run-*" in done.stdout
+    proven("W&B black hole", "3 validations of 3 in metrics.jsonl, exit 0")
+
+
+@pytest.mark.prove
+def test_a_full_disk_below_wandb_costs_the_run_nothing(tmp_path: Path, proven) -> None:
+    run = tmp_path / "runs/student/base-seed3"
+    (run / "wandb").mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(run / "wandb")]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        done = train(tmp_path, "offline", "3")
+        assert done.returncode == 0 and "trained" in done.stdout, done.stdout + done.stderr
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows if "val/final_score" in row] == [3, 7, 11]
+        print(done.stdout, done.stderr)
+    finally:
+        subprocess.run(["umount", "-l", str(run / "wandb")], check=True)
+    proven("W&B disk full", "3 validations of 3 in metrics.jsonl, exit 0")
 
 
 def test_a_broken_installation_costs_a_line(folder: RunFolder, monkeypatch, capsys) -> None:
