@@ -13,7 +13,7 @@ def started_by_first() -> bool:
     return os.environ.get("LOCAL_RANK", "0") != "0" and not outside
 
 
-def must_tell(seconds: float = 10.0) -> bool:
+def must_tell(seconds: float = 60.0) -> bool:
     """Whether this rank has to tell its error: it is no other rank's, or nobody started this process.
 
     The first rank is waited for: Lightning kills it as soon as it sees that one it has started ended with an error, and
