@@ -77,6 +77,17 @@ class StopSignals(L.Callback):
         if _noticed is not None:
             raise SIGTERMException
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Have a validation that is cut short begun anew by the run that goes on.
+
+        Lightning does so where the cut fell into a step, and passes over the whole validation where it fell between
+        two or behind the last one. Comes before the callbacks that save.
+        """
+        if trainer.state.fn == "fit" and trainer.validating:
+            total = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
+            total.ready = total.started = total.processed + 1
+            total.completed = total.processed
+
     def _stop(self, trainer: L.Trainer, agreed: bool) -> None:
         trainer._signal_connector.received_sigterm = agreed
 
