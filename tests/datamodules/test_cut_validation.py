@@ -1,4 +1,4 @@
-"""A validation that a signal or an error cuts short, wherever, is no validation: the run that goes on makes all of it."""
+"""A validation that a signal or an error cuts short is no validation: the run that goes on makes all of it."""
 
 import signal
 
