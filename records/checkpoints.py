@@ -3,11 +3,11 @@
 import pickle
 import re
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from records.errors import UserError
+from records.limits import is_archive, is_packed
 from records.seal import SealingFile, is_unbroken
 
 
@@ -44,8 +44,13 @@ def read_checkpoint(path: str | Path, where: str) -> dict[str, Any]:
         raise UserError("no such checkpoint", where=told, mend="give best.ckpt or last.ckpt of a run")
     try:
         unbroken = is_unbroken(path)
+        if unbroken is not False and is_packed(path):
+            mend = "give a checkpoint that torch wrote"
+            raise UserError("its parts are compressed, as no checkpoint's are", where=told, mend=mend)
         if unbroken is not False:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except Exception as error:  # a file that is something else shows in many ways
         raise UserError(f"not a loadable checkpoint ({_reason(path, error)})", where=told, mend=_others(path)) from None
     if unbroken is False:
@@ -65,7 +70,7 @@ def is_usable(path: Path) -> bool:
     """Whether a file may be gone on from: as it was sealed or, of a time before seals, a zip with its end."""
     try:
         unbroken = is_unbroken(path)
-        return zipfile.is_zipfile(path) if unbroken is None else unbroken
+        return is_archive(path) if unbroken is None else unbroken
     except OSError:
         return False
 
@@ -78,7 +83,7 @@ def _reason(path: Path, error: Exception) -> str:
         return "it is empty"
     if match := re.search(r"GLOBAL (\S+)", str(error)):
         return f"it holds a {match[1]}, and only tensors and plain values are read"
-    if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
+    if isinstance(error, pickle.UnpicklingError) and is_archive(path):
         return "it holds more than tensors and plain values"
     with open(path, "rb") as file:
         begins_like_one = file.read(4) == b"PK\x03\x04"

@@ -23,7 +23,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}; {self.mend}" if self.mend else text
+        return printable(f"{text}; {self.mend}" if self.mend else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arguments by keyword do not survive the way between processes on their own.
@@ -54,3 +54,12 @@ class CheckFailed(UserError):
     """A check did not hold (over budget, files with errors, scores differ); exit code 1."""
 
     exit_code = 1
+
+
+def printable(text: str, most: int = 8000) -> str:
+    """Text of foreign files that does nothing to a terminal and fits into any table: letters alone, in one line."""
+    if len(text) > most:
+        text = f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from records.errors import printable
 from records.files import atomic_path
 from records.limits import limit, raised
 from records.places import leads_out
@@ -146,4 +147,4 @@ def _reason(error: BaseException) -> str:
         return "no such file"
     if text.startswith("cannot identify image file"):
         return "no picture of a known format"
-    return text[:200] or type(error).__name__
+    return printable(text[:200]) or type(error).__name__

@@ -28,6 +28,8 @@ _Row = tuple[int, list[str]]
 _NUMBERED = re.compile(r"(train|val|test)/(\d{1,9})\.mp4")
 # Letters that no name of a file in UTF-8 holds.
 _NO_NAME = re.compile(r"[\x00\ud800-\udfff]")
+# Bytes of the name of a file or folder.
+_LONGEST = 255
 # What an id may have to be cleaned of; most have nothing of it, and tables have millions.
 _ODD = re.compile(r"^[/\s]|[\\\x00\ud800-\udfff]|\.\.|//|(^|/)\.(/|$)|^[A-Za-z]:|[/\s]$|^$")
 
@@ -106,6 +108,8 @@ def clean_id(text: str) -> str:
         raise ValueError("the file name is empty")
     if _NO_NAME.search(name):
         raise ValueError(f"file name {text!r} holds a letter that no file name can")
+    if len(name) > _LONGEST and max(len(part.encode()) for part in parts) > _LONGEST:
+        raise ValueError(f"file name {text[:40]!r}... is longer than a file name can be")
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         raise ValueError(f"file name {text!r} is not a path below the data root")
     return "/".join(parts)
@@ -119,7 +123,7 @@ def refuse_odd_ids(ids: Sequence[str | None], where: str, mend: str = "") -> Non
     """
     faults: list[tuple[int, str]] = []
     for row, id in enumerate(ids, start=1):
-        if id is None or _ODD.search(id):
+        if id is None or len(id) > _LONGEST or _ODD.search(id):
             try:
                 if clean_id(id or "") != id:
                     raise ValueError(f"file name {id!r} is not written as an id")

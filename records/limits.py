@@ -85,3 +85,20 @@ def check_archive(path: Path, name: str = "UNPACKED_BYTES") -> None:
         size = sum(each.file_size for each in archive.infolist())
     if size > limit(name):
         raise UserError(f"it unpacks to {size} bytes, over {limit(name)}", where=str(path), mend=raised(name))
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive with its end."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # an end that claims to be one of several
+        return False
+
+
+def is_packed(path: Path) -> bool:
+    """Whether it is a zip archive of compressed files, which may unpack to a thousand times its size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist())
+    except Exception:  # no archive, or one that its reader will complain of
+        return False

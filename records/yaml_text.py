@@ -18,8 +18,8 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > limit("CONFIG_BYTES"):
         raise ValueError(f"over {limit('CONFIG_BYTES')} letters; {raised('CONFIG_BYTES')}")
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -30,8 +30,6 @@ def parse_yaml(text: str) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         # Constructors of dates and numbers raise what they like.
         raise ValueError(" ".join(str(error).split())[:400] or type(error).__name__) from None
-    finally:
-        loader.dispose()
 
 
 def _unfolded(node: Any, known: dict[int, int | None], depth: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from experiments.features.layouts import Layout
+from records.arrays import array_names, read_array, read_array_of
 from records.errors import UserError
 
 Read = Callable[[], np.ndarray]
@@ -26,9 +27,13 @@ def find_features(source: Path, layout: Layout, tokens: int, below: str = "") ->
     """
     found: dict[str, Read] = {}
     if source.is_file() and source.suffix == ".npz":
-        archive = np.load(source, allow_pickle=False)
-        for name in archive.files:
-            found[name] = lambda name=name: archive[name]  # type: ignore[misc]
+        try:
+            names = array_names(source)
+        except ValueError as error:
+            mend = "save it anew by numpy.savez"
+            raise UserError(str(error), where=f"--from {source}", mend=mend) from None
+        for name in names:
+            found[name] = lambda name=name: read_array_of(source, name)  # type: ignore[misc]
     elif source.is_dir():
         first = layout.frame.format(0) if layout.frame else None
         frames = {path.parent for path in source.rglob(first)} if first else set()
@@ -94,8 +99,8 @@ def _frames(folder: Path, layout: Layout, tokens: int) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        return read_array(path)
+    except ValueError as error:
         raise ValueError(f"is no .npy file of numbers ({error})") from None
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sr.peft_compat import active_view, base_view, lora_layers
+from models.sr.stored_tensors import open_tensors
 
 __all__ = [
     "ADAPTERS",
@@ -191,9 +192,7 @@ def load_adapter(unet: Any, name: str, path: str | Path) -> None:
     Raises:
         ValueError: Keys, shapes, rank or ``lora_alpha`` differ.
     """
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as stored:
+    with open_tensors(path) as stored:
         config = json.loads((stored.metadata() or {}).get(_CONFIG, "{}"))
         state = {key: stored.get_tensor(key) for key in stored.keys()}
     own = _config(unet, name)

@@ -30,6 +30,15 @@ def read_ncnn(param: str | Path, binary: str | Path) -> list[Tensor]:
     Raises:
         ValueError: A layer with weights of a kind that is not known, or a binary that does not fit the text.
     """
+    try:
+        return _read(param, binary)
+    except (ValueError, KeyError, IndexError, RuntimeError, OverflowError) as error:
+        if str(param) in str(error) or str(binary) in str(error):
+            raise
+        raise ValueError(f"{param} is not a sound ncnn text file ({type(error).__name__})") from error
+
+
+def _read(param: str | Path, binary: str | Path) -> list[Tensor]:
     lines = Path(param).read_text(encoding="ascii").splitlines()
     if not lines or lines[0].strip() != MAGIC:
         raise ValueError(f"{param} is not an ncnn text file")

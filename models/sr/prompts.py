@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sr.base_folder import KEY, PROMPTS, has_text_encoder, hash_files
+from models.sr.stored_tensors import open_tensors
 
 Kind = Literal["positive", "negative", "empty"]
 KINDS: tuple[Kind, ...] = ("positive", "negative", "empty")
@@ -62,10 +63,8 @@ def folder_prompts(folder: Path, positive: str | None, negative: str | None) -> 
     Raises:
         ValueError: Words are given and there is no text encoder, or the stored file lacks a prompt.
     """
-    from safetensors import safe_open
-
     if (folder / PROMPTS).is_file() and positive is None and negative is None:
-        with safe_open(str(folder / PROMPTS), framework="pt") as stored:
+        with open_tensors(folder / PROMPTS) as stored:
             if missing := [kind for kind in KINDS if kind not in stored.keys()]:
                 raise ValueError(f"{folder / PROMPTS} lacks {', '.join(missing)}")
             encoder = (stored.metadata() or {}).get("encoder", hash_files(folder, PROMPTS))
@@ -131,19 +130,21 @@ class TagTable:
     """
 
     def __init__(self, path: str | Path, encoder: str) -> None:
-        from safetensors import safe_open
-
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no table of tags {path}; build it from a CSV with filename,tags")
-        self._stored = safe_open(str(path), framework="pt")
-        metadata = self._stored.metadata() or {}
+        with open_tensors(path) as stored:
+            metadata, self._embeddings = stored.metadata() or {}, stored.get_slice("embeddings")
+            count = len(self._embeddings.get_shape()) and self._embeddings.get_shape()[0]
         if metadata.get("encoder") != encoder:
             raise ValueError(
                 f"the tags in {path} were embedded by another text encoder ({str(metadata.get('encoder'))[:12]}) than "
                 f"the base's ({encoder[:12]}); build the table again"
             )
-        self.path, self._row = Path(path), json.loads(metadata["ids"])
-        self._embeddings = self._stored.get_slice("embeddings")
+        try:
+            self._row = {str(id): range(count)[row] for id, row in json.loads(metadata["ids"]).items()}
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+            raise ValueError(f"the list of images in {path} is damaged; build the table again") from None
+        self.path = Path(path)
 
     def __len__(self) -> int:
         """Images."""
@@ -171,7 +172,6 @@ class TagTable:
         Returns:
             Texts that were embedded now.
         """
-        from safetensors import safe_open
         from safetensors.torch import save_file
 
         with Path(tags).open(encoding="utf-8-sig", newline="") as file:
@@ -182,7 +182,7 @@ class TagTable:
         keys = {text: hashlib.sha256(f"{encoder}\n{text}".encode()).hexdigest() for text in texts.values()}
         known: dict[str, Tensor] = {}
         if Path(path).is_file():
-            with safe_open(str(path), framework="pt") as stored:
+            with open_tensors(path) as stored:
                 old = json.loads((stored.metadata() or {}).get("keys", "[]"))
                 known = dict(zip(old, stored.get_tensor("embeddings"), strict=True))
         new = [text for text, key in keys.items() if key not in known]

@@ -2,8 +2,9 @@
 
 import codecs
 import importlib.metadata
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"no such file of weights: {path}; mend the key weights")
     try:
+        _refuse_packed(path)
         with torch.serialization.safe_globals(_numbers()):
             state = load_state_dict(str(path), device="cpu", weights_only=True)
     except Exception as error:
@@ -155,6 +157,13 @@ def _packaged_file(distribution: str) -> Path:
     if len(found) != 1:
         raise FileNotFoundError(f"{distribution} carries {len(found)} files of weights, not 1; install it again")
     return found[0]
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse an archive of compressed tensors: torch writes none, and one may unpack to a thousand times its size."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError("its tensors are compressed")
 
 
 def _numbers() -> list[Any]:
