@@ -326,20 +326,20 @@ def steps(run: Path) -> int:
 
 # Kills of each; on two quiet cores each costs as long as the command takes to start.
 FITS: dict[str, tuple[Callable[[Path], Job], int]] = {
-    "fit of a student on two ranks": (student_on_two_ranks, 5),
-    "fit of a student with a pool": (student_with_pool, 4),
-    "fit of the diffusion's first stage": (pixel_stage, 3),
-    "fit of the fusion": (fusion, 3),
+    "fit of a student on two ranks": (student_on_two_ranks, 4),
+    "fit of a student with a pool": (student_with_pool, 3),
+    "fit of the diffusion's first stage": (pixel_stage, 2),
+    "fit of the fusion": (fusion, 2),
 }
 STAGES: dict[str, tuple[Callable[[Path], Job], int]] = {
-    "features on two ranks": (features, 3),
-    "pseudo-labels on two ranks": (pseudo_labels, 4),
+    "features on two ranks": (features, 2),
+    "pseudo-labels on two ranks": (pseudo_labels, 3),
     "predictions on two ranks": (predictions, 2),
     "candidates": (candidates, 2),
     "enhance": (enhance, 2),
     "assess": (assess, 2),
-    "prepare mini-kvq": (mini_kvq, 3),
-    "prepare mini-kwaisr": (mini_kwaisr, 3),
+    "prepare mini-kvq": (mini_kvq, 2),
+    "prepare mini-kwaisr": (mini_kwaisr, 2),
     "prepare ladder": (ladder, 2),
     "prepare tiny-base": (tiny_base, 2),
 }
