@@ -61,4 +61,4 @@ def _waiting(runs: Path) -> Iterator[Finding]:
         places = dict.fromkeys(folder.parent for folder in waiting)
         commands = [f"wandb sync {shlex.quote(str(place))}/offline-run-*" for place in places]
         more = f" (and {len(commands) - 1} more folders)" if len(commands) > 1 else ""
-        yield Finding("note", "w&b", f"{len(waiting)} offline runs are not uploaded", commands[0] + more)
+        yield Finding("note", "w&b", f"offline runs that are not uploaded: {len(waiting)}", commands[0] + more)

@@ -16,7 +16,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.diagnosis import dashboard, gpus, images, packages, processors, shadows, storage
-from experiments.diagnosis.finding import Finding
+from experiments.diagnosis.finding import Finding, examine
 from experiments.diagnosis.weight_keys import all_taking, experts, nodes
 from experiments.diagnosis.weight_list import Weight, keys, weights
 from experiments.diagnosis.weight_places import get, place
@@ -79,6 +79,15 @@ def test_broken_packages_and_malicious_releases_are_findings_and_no_end(tmp_path
     assert "!=2.6.3" in errors["lightning"].mend
     assert not (tmp_path / "stolen").exists()
     assert levels(found, "run folder") == ["ok"]
+
+
+def test_a_check_that_breaks_is_an_error_and_ends_no_other() -> None:
+    def breaks() -> list[Finding]:
+        raise ImportError("No module named 'packaging'\nand more")
+
+    one, two = examine({"packages": breaks, "names": lambda: [Finding("ok", "names", "fine")]})
+    assert one == Finding("error", "packages", one.what, "pip install -e .")
+    assert one.what == "could not be looked at (ImportError: No module named 'packaging')" and two.level == "ok"
 
 
 def test_versions_out_of_range_absent_packages_and_unlike_pairs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +263,7 @@ def test_wandb_that_cannot_be_reached_and_runs_that_wait_are_told(
     monkeypatch.setitem(sys.modules, "wandb", fake)
     first, second = dashboard.dashboard(tmp_path)
     assert first.level == "warning" and "127.0.0.1 is out of reach" in first.what and "hush" not in first.what
-    assert second.what.startswith("1 offline runs") and "student/two/wandb" in second.mend
+    assert second.what.endswith("not uploaded: 1") and "student/two/wandb" in second.mend
     with socket.create_server(("127.0.0.1", port)):
         assert next(iter(dashboard.dashboard(tmp_path))).level == "ok"
 
