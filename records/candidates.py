@@ -10,7 +10,7 @@ from records.files import read_json, write_json
 from records.labels import clean_id
 
 FILE = "candidates.json"
-Kind = Literal["psnr", "per", "lr"]
+Kind = Literal["psnr", "per"]
 # The faithful candidate and the perceptual one.
 KINDS: tuple[Kind, Kind] = ("psnr", "per")
 
@@ -27,8 +27,6 @@ class Candidate:
         scale: Candidate's side by the low-resolution image's.
         seen: Whether what made them was trained on this image; None where that is not known.
         made: How: strengths, colour fix and tiles, as the maker tells.
-        of: Id of the image of the data set whose truth was degraded anew for this one; its low-resolution image then
-            stands beside the candidates. None for an image of the data set.
     """
 
     id: str
@@ -38,12 +36,6 @@ class Candidate:
     scale: int
     seen: bool | None = None
     made: dict[str, Any] = field(default_factory=dict)
-    of: str | None = None
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Files that the folder holds of this image."""
-        return KINDS if self.of is None else (*KINDS, "lr")
 
     def path(self, kind: Kind) -> Path:
         """The file of one candidate, relative to the folder of all."""
@@ -55,7 +47,7 @@ class CandidateSet:
     """A folder of candidates, all made by one checkpoint.
 
     Args:
-        root: The folder: ``SPLIT/DOMAIN/{psnr,per}/STEM.png`` and ``candidates.json``; perhaps ``lr`` beside ``psnr``.
+        root: The folder: ``SPLIT/DOMAIN/{psnr,per}/STEM.png`` and ``candidates.json``.
         maker: What made them: hash of the checkpoint and of the settings it was used with.
         facts: What else is known: settings, date, environment.
         images: The images.
@@ -116,9 +108,8 @@ def candidates(rows: Iterable[dict[str, Any]]) -> list[Candidate]:
         for name in (image.split, image.domain):
             if clean_id(name) != name or "/" in name:
                 raise ValueError(f"{name!r} is no name of a folder")
-        for id in (image.id, *([] if image.of is None else [image.of])):
-            if clean_id(id) != id:
-                raise ValueError(f"file name {id!r} is not written as an id")
+        if clean_id(image.id) != image.id:
+            raise ValueError(f"file name {image.id!r} is not written as an id")
         if not isinstance(image.scale, int) or min(height, width, image.scale) < 1:
             raise ValueError(f"{image.id} has no size or scale")
         found.append(image)
