@@ -7,6 +7,7 @@ import lightning as L
 from torch import Tensor
 
 from models.vqa.experts import Expert
+from models.vqa.passes import Passes
 from records.errors import UserError
 from records.hashing import tensors_hash
 
@@ -35,6 +36,7 @@ class VQAExpert(L.LightningModule):
         self.source: str | None = None
         self.checkpoint: str | None = None
         self.efficiency: dict[str, Any] = {}
+        self.passes = Passes(self)
 
     def load(self) -> str:
         """Load the weights that the branch asks for.
@@ -56,6 +58,6 @@ class VQAExpert(L.LightningModule):
         """
         rows = []
         for place, id in enumerate(batch["id"]):
-            row = self.network({name: view[place : place + 1] for name, view in batch["views"].items()})
+            row = self.passes(self.network, {name: view[place : place + 1] for name, view in batch["views"].items()})
             rows.append((id, row[0].float().cpu()))
         return rows

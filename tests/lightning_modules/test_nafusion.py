@@ -12,7 +12,7 @@ from losses.ssim import ssim_loss
 from models.sr.blend import Blend
 from models.sr.nafusion import NAFusion
 from models.sr.wavelet import low_band
-from records.errors import UserError
+from records.errors import CheckFailed, UserError
 
 
 class Distance(nn.Module):
@@ -128,3 +128,26 @@ def test_predict_gives_the_fused_image_in_range():
     out = task.predict_step(row, 0)
     assert out["id"] == row["id"] and out["sr"].shape == row["hr"].shape and float(out["sr"].detach().max()) == 1
     assert task.predict_step({"id": []}, 0) == {"id": []}
+
+
+class Hungry(Blend):
+    """A constant blend without memory for more than some pixels."""
+
+    def __init__(self, most):
+        super().__init__(0.25)
+        self.most = most
+
+    def forward(self, i_psnr, i_per, lr=None):
+        if i_psnr.shape[-1] * i_psnr.shape[-2] > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(i_psnr, i_per, lr)
+
+
+def test_an_image_that_memory_does_not_hold_is_fused_in_tiles_and_that_is_said():
+    row = rows(1, 160, 200)[0]
+    task = NAFusionTask(Hungry(100 * 100), None)
+    with pytest.warns(UserWarning, match="out of memory: tiles of the fusion from"):
+        out = task.predict_step(row, 0)["sr"]
+    torch.testing.assert_close(out, row["psnr"].lerp(row["per"], 0.25), atol=1e-6, rtol=0)
+    with pytest.raises(CheckFailed, match=r"val/0\.png: out of memory with the smallest tiles of the fusion"):
+        NAFusionTask(Hungry(64 * 64), None).predict_step(row, 0)
