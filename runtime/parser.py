@@ -69,6 +69,10 @@ def _reason(line: str, owner: str, where: str) -> UserError | None:
         if owner:
             return _unknown_option(match[1], owner, where)
         return _unknown_key(match[1])
+    if match := re.search(r"following arguments are required: (.*)", line):
+        names = ", ".join(name.strip().partition(".")[2] or name.strip() for name in match[1].split(","))
+        mend = "give --config FILE; runnable ones are in configs/exp"
+        return UserError(f"no {names}", where="command line", mend=mend)
     if match := re.search(r"module '([^']+)' has no attribute '([^']+)'", line):
         module = importlib.import_module(match[1])
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]

@@ -67,7 +67,7 @@ WRONG = [
         "tokens is 8 and sampler chooses 2 frames; give both the same number",
     ),
 ]
-SLOW = [
+MORE = [
     # Networks.
     ({f"{NETWORK}.branches": {}, f"{DATA}.views": {}}, "a network needs at least one branch"),
     ({f"{NETWORK}.branches": {"head": FRAMES}}, "a branch cannot be named 'head', which names a part of the network"),
@@ -153,8 +153,8 @@ def test_values_that_cannot_be(tmp_path, refused, says, changes, told):
     check(refused, says, tmp_path / "wrong.yaml", changes, told)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("changes", "told"), SLOW, ids=[told[:60] for _, told in SLOW])
+@pytest.mark.prove
+@pytest.mark.parametrize(("changes", "told"), MORE, ids=[told[:60] for _, told in MORE])
 def test_networks_that_cannot_be(tmp_path, refused, says, changes, told):
     check(refused, says, tmp_path / "wrong.yaml", changes, told)
 
