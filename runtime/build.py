@@ -76,9 +76,9 @@ def load_scorer(path: str | Path) -> Scorer:
     """
     where = f"--checkpoint {path}"
     checkpoint = read_checkpoint(path, "--checkpoint")
-    facts = checkpoint.get(KEY)
+    facts: Any = checkpoint.get(KEY)
     try:
-        network_config, views_config = facts["model"]["init_args"]["network"], facts["views"]  # type: ignore[index]
+        network_config, views_config = facts["model"]["init_args"]["network"], facts["views"]
     except (KeyError, TypeError):
         mend = "give best.ckpt of a fit of VQAStudent or VQATeacher"
         raise UserError("no checkpoint of a quality network of this project", where=where, mend=mend) from None
