@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from records.disk import require
 from records.errors import UserError
 from records.files import read_json, write_json
 from records.leftovers import sweep
@@ -15,7 +16,7 @@ from records.leftovers import sweep
 RECIPE = "recipe.json"
 
 
-def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | None = None) -> None:
+def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | None = None, room: int = 0) -> None:
     """Begin a folder, or make sure that it was begun with the same recipe and sweep what a killed build left.
 
     Args:
@@ -23,6 +24,7 @@ def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | 
         recipe: All that decides what comes out; plain values.
         what: What is built there, for messages.
         told: Key to what is said where it differs, for values that are too long to tell.
+        room: Bytes that the finished folder takes, asked for when it is begun.
 
     Raises:
         UserError: It is no folder, holds something else, or was begun with another recipe; names what differs.
@@ -33,6 +35,7 @@ def claim(root: Path, recipe: dict[str, Any], what: str, told: dict[str, str] | 
         # A build that was killed as it began has left the recipe half written.
         if root.is_dir() and any(not path.name.startswith(f".{RECIPE}.") for path in root.iterdir()):
             raise UserError("holds something else", where=str(root), mend="name a new folder with --root")
+        require(root, room, what, "make room, or name a folder on another disk with --root")
         write_json(root / RECIPE, recipe)
         sweep(root)
         return

@@ -1,6 +1,5 @@
 """Making the seven files of one content, in a process of its own."""
 
-import errno
 import functools
 import multiprocessing
 import os
@@ -13,6 +12,7 @@ from typing import Any
 
 from experiments.ladder.encode import encode_all
 from experiments.ladder.plan import Content
+from records.disk import MEND, DiskFull, is_disk_full
 from records.errors import UserError
 from records.files import read_json, write_json
 from records.hashing import file_hash
@@ -43,19 +43,17 @@ def make_content(root: Path, content: Content) -> None:
     """Write the files of a content and then its record; what is wrong with the clip is noted there, not raised.
 
     Raises:
-        UserError: The disk is full.
+        DiskFull: There is no room for them.
     """
     _end_with_parent()
     record: dict[str, Any]
     try:
         record = _make(root, content)
-    except UserError as error:
-        record = {"source": content.source, "error": error.what}
     except Exception as error:  # a decoder's own failure must not end the work on thousands
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            mend = "make room and give the same command again; it goes on from here"
-            raise UserError("the disk is full", where=str(root), mend=mend) from error
-        record = {"source": content.source, "error": f"{type(error).__name__}: {error}"}
+        if is_disk_full(error):
+            raise DiskFull("the disk is full", where=str(root), mend=MEND) from error
+        told = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        record = {"source": content.source, "error": told}
     for name in content.names:
         _part(root, name).unlink(missing_ok=True)
     write_json(record_path(root, content), record)

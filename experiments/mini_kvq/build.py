@@ -26,6 +26,8 @@ from records.files import read_json, write_json
 from records.hashing import value_hash
 
 MANIFEST, CARD, WORK = "manifest.json", "README.md", ".work"
+# Bytes of the finished set.
+ROOM = 30 * 2**20
 _stop: Any = None
 
 
@@ -58,7 +60,7 @@ def build(
     recipe = {"data": "mini-kvq", "seed": seed, "contents": contents, "seconds": seconds}
     recipe["plan"] = value_hash([content.describe() for content in plan])
     clips = number_clips(plan)
-    claim(root, recipe, "a mini-kvq")
+    claim(root, recipe, "a mini-kvq", room=0 if contents or seconds else ROOM)
     if all(is_done(root, clip) for clip in clips) and (root / MANIFEST).is_file():
         return False
     labeller = choose_labeller()

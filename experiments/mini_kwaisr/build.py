@@ -14,6 +14,8 @@ MANIFEST, CARD = "manifest.json", "README.md"
 PARTS = ("pairs", "whole", "wild")
 # Of the choice of windows and what is done to them; a folder of another one is not gone on with.
 VERSION = 1
+# Bytes of the finished set.
+ROOM = 18 * 2**20
 
 
 def build(
@@ -43,7 +45,8 @@ def build(
     clips = {split: CLIPS[split][:photos] for split in chosen}
     names = [medium.name for media in chosen.values() for medium in media]
     recipe = {"data": "mini-kwaisr", "version": VERSION, "seed": seed, "photos": photos, "photographs": names}
-    claim(root, recipe, "a mini-kwaisr", {"photographs": "other photographs: another set of packages is installed"})
+    other = {"photographs": "other photographs: another set of packages is installed"}
+    claim(root, recipe, "a mini-kwaisr", other, 0 if photos else ROOM)
     if is_complete(root):
         return False
     (root / MANIFEST).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from experiments.__main__ import main
 from experiments.ladder import content as making
 from experiments.ladder.encode import encode_all
 from experiments.ladder.plan import BANDS, make_plan
+from records.disk import DiskFull
 from records.errors import UserError
 from tests.datamodules.video.clips import make_clip, plain_decode
 from tests.tiny_kvq import write_clip
@@ -208,13 +209,14 @@ def test_a_folder_of_nothing_but_damaged_clips_fails_the_check(tmp_path, capsys)
     assert "none of 1 clips can be used, first a.mp4: the file is empty" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_no_fault_of_the_clip(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), DiskFull("no room to write it")])
+def test_a_full_disk_is_no_fault_of_the_clip(tmp_path, monkeypatch, error):
     def full(source, targets):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(making, "encode_all", full)
     (content,) = make_plan(tmp_path, [fill(tmp_path, 1) / "a/0.mp4"], 0, None)
-    with pytest.raises(UserError, match="disk is full"):
+    with pytest.raises(DiskFull, match="disk is full"):
         making.make_content(tmp_path, content)
     assert making.read_record(tmp_path, content) is None
 
