@@ -1,6 +1,7 @@
 """Weights & Biases without a prompt and without a wait: online with a key, offline otherwise."""
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -79,6 +80,8 @@ class DashboardLogger(WandbLogger):
             place = shlex.quote(str(Path(self._save_dir or ".", "wandb")))
         told = f"W&B: lost ({_brief(error)}), the run goes on; upload what it has with: wandb sync {place}"
         print(told, file=sys.stderr, flush=True)
+        # It would log a page about what was told in a line, perhaps to a disk that is full.
+        logging.getLogger("wandb").handlers = [logging.NullHandler()]
         # Otherwise its end is waited for when this process ends.
         _end_service()
         farewell = threading.Thread(target=_forget, daemon=True)
