@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from records.errors import UserError
 from runtime.options import CheckpointOptions
@@ -15,10 +16,24 @@ class LastEpoch(ModelCheckpoint):
     """Keeps the newest state, and that of a run that an error stops.
 
     Lightning's callback also saves when the error is that a checkpoint could not be taken up: half of it would then
-    stand in the place of the whole.
+    stand in the place of the whole. And it saves in the middle of a batch whose gradients are being added to those of
+    the batches before it: the run that goes on would add them again. The checkpoint before then stays.
     """
 
     _trains = False
+    _adds = False
+
+    def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
+        """From here on gradients are those of a part of this batch and of the batches before it."""
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self._adds = done % trainer.accumulate_grad_batches > 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """They are whole again."""
+        self._adds = False
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """From here on all state is taken up."""
@@ -27,7 +42,7 @@ class LastEpoch(ModelCheckpoint):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Save, where there is something to save."""
-        if self._trains:
+        if self._trains and not self._adds:
             super().on_exception(trainer, pl_module, exception)
 
 
