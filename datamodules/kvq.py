@@ -26,6 +26,7 @@ from datamodules.video.views.stored import StoredView
 from datamodules.video_files import name_videos
 from records.errors import UserError
 from records.labels import Label
+from records.lineage import Input
 from records.pairs import Pair
 
 _NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
@@ -204,6 +205,15 @@ class KVQDataModule(L.LightningDataModule):
     def split_hash(self) -> str:
         """Hash of every id with its score and split; two runs with the same one saw the same data."""
         return self._labels.hash()
+
+    def inputs(self) -> list[Input]:
+        """What a fit is made from: the labelled clips, rows of experts, and labels of a teacher."""
+        found = [Input("data", str(self.root), self.split_hash)]
+        found += [made for view in self.views.values() if isinstance(view, StoredView) for made in view.inputs()]
+        if self.pool is not None:
+            facts = self.pool.facts
+            found.append(Input("pseudo-labels", self.pool.labels, facts["hash"], tuple(facts["teacher"])))
+        return found
 
     @property
     def quarantine_path(self) -> Path | None:

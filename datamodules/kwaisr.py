@@ -13,6 +13,7 @@ from datamodules.image.sizes import Sizes
 from datamodules.launch_checks import KEYS, check_range
 from records.errors import UserError
 from records.hashing import seed_of, value_hash
+from records.lineage import Input
 
 PUBLISHED = Layout()
 
@@ -118,6 +119,10 @@ class KwaiSRDataModule(ImageDataModule):
             for image in [*self._split(split), *(self._own() if split == "train" else ())]:
                 rows.append((split, image.id, image.scale, self._sizes(image.lr), self._sizes(image.hr)))
         return value_hash(rows if self.fold is None else [self.fold, self.folds, rows])
+
+    def inputs(self) -> list[Input]:
+        """What a fit is made from."""
+        return [Input("data", str(self.root), self.split_hash)]
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the folders anew, and whether the stage has images to work on.

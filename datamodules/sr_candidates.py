@@ -10,9 +10,10 @@ from datamodules.image.layout import SPLITS, Layout
 from datamodules.image.module import ImageDataModule
 from datamodules.image.sizes import Sizes
 from datamodules.launch_checks import KEYS, check_range
-from records.candidates import CandidateSet, read_candidates
+from records.candidates import FILE, CandidateSet, read_candidates
 from records.errors import UserError
-from records.hashing import value_hash
+from records.hashing import file_hash, value_hash
+from records.lineage import Input
 
 PUBLISHED = Layout()
 
@@ -72,6 +73,7 @@ class SRCandidatesDataModule(ImageDataModule):
             seed=seed,
         )
         check_range(1, crop=crop)
+        layout.check()
         if not roots:
             raise UserError("no folder of candidates", where=f"{KEYS}.roots", mend="give at least one")
         self.roots, self.crop, self.layout, self.exclude_seen = list(roots), crop, layout, exclude_seen
@@ -90,6 +92,14 @@ class SRCandidatesDataModule(ImageDataModule):
         """Hash of every image's id, size, split and maker; two runs with the same one saw the same candidates."""
         rows = [(split, image.id, image.size, image.maker) for split in SPLITS for image in self._split(split)]
         return value_hash(rows)
+
+    def inputs(self) -> list[Input]:
+        """What a fit is made from: the images, and candidates with the checkpoint that made them."""
+        found = [Input("data", str(self.root), self.split_hash)]
+        for each in self._read():
+            made_by = str(each.maker.get("checkpoint"))
+            found.append(Input("candidates", str(each.root), file_hash(each.root / FILE), (made_by,)))
+        return found
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the folders anew, and whether the stage has images to work on.

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from records.files import read_json, write_json
-from records.hashing import value_hash
+from records.hashing import file_hash, value_hash
 from records.provenance import environment
 from runtime.courier import Courier
 from runtime.layers import read_config
@@ -29,6 +30,8 @@ SECRET = re.compile(r"api_?key|secret|passw|credential|(^|[._-])token$", re.IGNO
 START_SECONDS, END_SECONDS = 10.0, 60.0
 # Seconds that a validation waits for its pictures to be copied, once.
 MEDIA_SECONDS = 10.0
+# A larger checkpoint is not copied into W&B.
+MODEL_BYTES = 100_000_000
 
 
 class DashboardLogger(WandbLogger):
@@ -43,6 +46,7 @@ class DashboardLogger(WandbLogger):
         # Lightning passes it even when unused, and W&B warns of it.
         self._wandb_init.pop("anonymous", None)
         self._courier = Courier(self._lost)
+        self._inputs: list[dict[str, Any]] = []
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
@@ -67,10 +71,47 @@ class DashboardLogger(WandbLogger):
         self._courier.send(lambda: self.experiment.define_metric(name, summary=summary))
 
     @rank_zero_only
+    def log_inputs(self, inputs: list[dict[str, Any]]) -> None:
+        """Tell what the run is made from; online the checkpoints among it are linked, which W&B refuses offline."""
+        self._inputs = inputs
+        self.log_hyperparams({"inputs": inputs})
+        if not self._offline:
+            for each in inputs:
+                for hash in [each["hash"]] if each["kind"] == "checkpoint" else each["made_by"]:
+                    self._courier.send(partial(self._link, _artifact_name(hash)))
+
+    def _link(self, name: str) -> None:
+        """Link an artifact that another run logged; one that is not there is no harm."""
+        import wandb
+
+        try:
+            self.experiment.use_artifact(f"{name}:latest")
+        except (wandb.errors.CommError, ValueError) as error:
+            print(f"W&B: {name} is not linked ({_brief(error)})", file=sys.stderr)
+
+    def _log_best(self) -> None:
+        """Log the best checkpoint under the name of its hash; a large one by its place alone."""
+        import wandb
+
+        best = Path(self._save_dir or ".") / "checkpoints/best.ckpt"
+        if not best.is_file():
+            return
+        hash = file_hash(best)
+        metadata = {"sha256": hash, "inputs": self._inputs, "run": self._name}
+        artifact = wandb.Artifact(_artifact_name(hash), type="model", metadata=metadata)
+        if best.stat().st_size <= MODEL_BYTES:
+            artifact.add_file(str(best))
+        else:
+            artifact.add_reference(best.resolve().as_uri(), checksum=False)
+        self.experiment.log_artifact(artifact)
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         """End the run, as failed after an exception or a signal; W&B itself takes SIGTERM for a good end."""
         if self._experiment is not None:
             code = 0 if status == "success" else 1
+            if status == "success":
+                self._courier.send(self._log_best)
             self._courier.ask(lambda: self.experiment.finish(exit_code=code), END_SECONDS + START_SECONDS)
 
     def _lost(self, error: BaseException) -> None:
@@ -87,6 +128,10 @@ class DashboardLogger(WandbLogger):
         farewell = threading.Thread(target=_forget, daemon=True)
         farewell.start()
         farewell.join(START_SECONDS)
+
+
+def _artifact_name(hash: str) -> str:
+    return f"checkpoint-{hash[:16]}"
 
 
 def make_wandb_logger(

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 from callbacks.disk_guard import DiskGuard
 from callbacks.ema import EMA
 from callbacks.epoch_lines import EpochLines
+from callbacks.lineage import Lineage
 from callbacks.wandb_media import WandbMedia
 from lightning_modules.sr_task import SRTask
 from runtime.options import WandbOptions
@@ -33,7 +34,7 @@ def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) 
         model: The task, which names the score to select on.
         status: The status file.
     """
-    found: list[L.Callback] = [EpochLines(), status, DiskGuard(run.checkpoints)]
+    found: list[L.Callback] = [EpochLines(), status, DiskGuard(run.checkpoints), Lineage(run.best)]
     if options.ema.decay is not None:
         found.append(EMA(options.ema.decay))
     if options.wandb.mode != "disabled" and not options.dry_run and not isinstance(model, SRTask):

@@ -68,6 +68,8 @@ def page(found: Comparison, pictures: Sequence[Path]) -> str:
             "<h2>What differs in the configurations</h2><div class=scroll><table class=keys><thead><tr><th>key</th>"
         )
         parts.append(f"{head}</tr></thead><tbody>{body}</tbody></table></div>")
+    if made := [f"{row.name}: {'; '.join(row.made_from)}" for row in found.rows if row.made_from]:
+        parts.append(f"<h2>Made from</h2>{_listed(made)}")
     parts.append(f"<h2>How to read it</h2><p>{READING}</p>")
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"

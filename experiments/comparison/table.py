@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from experiments.comparison.lineage import made_from, makers
 from experiments.comparison.runs import Run
 from experiments.comparison.statistics import ENOUGH_SEEDS, Change, Spread, holm, paired_contents, paired_seeds, spread
 from records.errors import UserError
@@ -25,6 +26,7 @@ class Row:
         params_m: Million parameters.
         minutes: Mean minutes of training.
         figures: Mean over seeds of every figure that all runs have.
+        made_from: What its first run was made from, a line each.
         differs: Keys of the configuration that are not the same in all variants, with this one's values.
     """
 
@@ -39,6 +41,7 @@ class Row:
     params_m: float | None
     minutes: float | None
     figures: Mapping[str, float]
+    made_from: Sequence[str]
     differs: Mapping[str, Any]
 
 
@@ -87,7 +90,9 @@ def compare(groups: Mapping[str, Sequence[Run]], baseline: str | None, split: st
             what, where=", ".join(names), mend=f"run `python train.py {'test' if split == 'test' else 'fit'}`"
         )
     different = _different({name: runs[0].config for name, runs in groups.items()})
-    rows = [_row(name, runs, groups[chosen], split, name == chosen, different) for name, runs in groups.items()]
+    # Runs lie in <root>/<experiment>/<run>.
+    known = {hash: name for root in {run.folder.parents[1] for run in every} for hash, name in makers(root).items()}
+    rows = [_row(name, runs, groups[chosen], split, name == chosen, different, known) for name, runs in groups.items()]
     tested = [row for row in rows if row.contents is not None]
     fixed = dict(
         zip([row.name for row in tested], holm([row.contents.p for row in tested if row.contents]), strict=True)
@@ -116,7 +121,15 @@ def _different(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [key for key in keys if len({repr(config.get(key, absent)) for config in configs.values()}) > 1]
 
 
-def _row(name: str, runs: Sequence[Run], base: Sequence[Run], split: str, own: bool, different: list[str]) -> Row:
+def _row(
+    name: str,
+    runs: Sequence[Run],
+    base: Sequence[Run],
+    split: str,
+    own: bool,
+    different: list[str],
+    known: Mapping[str, str],
+) -> Row:
     scores = [score for run in runs if (score := run.score(split)) is not None]
     told = runs[0].summary.get(split)
     reach = told.get("interval") if isinstance(told, dict) and len(scores) == 1 else None
@@ -132,6 +145,7 @@ def _row(name: str, runs: Sequence[Run], base: Sequence[Run], split: str, own: b
         params_m=_number(runs[0].summary.get("params_m")),
         minutes=_minutes(runs),
         figures=_means([run.figures(split) for run in runs]),
+        made_from=made_from(runs[0], known),
         differs={key: runs[0].config.get(key) for key in different},
     )
 

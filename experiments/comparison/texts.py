@@ -94,6 +94,9 @@ def markdown(found: Comparison, pictures: Sequence[str] = ()) -> str:
         heads = ["key", *(row.name for row in found.rows)]
         lines += ["", "## What differs", ""]
         lines += _table(heads, [[f"`{key}`", *(_value(row.differs[key]) for row in found.rows)] for key in keys])
+    if any(row.made_from for row in found.rows):
+        lines += ["", "## Made from", ""]
+        lines += [f"- {row.name}: {'; '.join(row.made_from)}" for row in found.rows if row.made_from]
     lines += ["", *(f"![{name}]({name})" for name in pictures), ""]
     return "\n".join(lines)
 

@@ -59,6 +59,16 @@ def test_all_figures_are_told_as_means_over_seeds(tmp_path: Path) -> None:
     assert "rmse" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
+def test_what_runs_were_made_from_is_followed_by_hash(tmp_path: Path) -> None:
+    scored_run(tmp_path, "teacher", 0, 0.4, outputs={"best.ckpt": "a" * 64})
+    labels = {"kind": "pseudo-labels", "path": "pool.parquet", "hash": "b" * 64, "made_by": ["a" * 64, "c" * 64]}
+    scored_run(tmp_path, "student", 0, 0.5, inputs=[labels])
+    assert main(["compare", "exp", "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    told = f"exp/student: pseudo-labels pool.parquet ({'b' * 12}) by exp/teacher-seed0, {'c' * 12}"
+    assert told in (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert told in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
 def test_only_keys_that_differ_are_shown(root: Path) -> None:
     assert main(["compare", "exp/base", "exp/better", "--out", "out"]) == 0
     page = Path("out/report.md").read_text(encoding="utf-8")

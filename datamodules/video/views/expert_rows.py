@@ -10,7 +10,9 @@ from datamodules.video.samplers import FrameSampler
 from datamodules.video.unreadable import UnreadableVideo
 from datamodules.video.views.stored import StoredView
 from records.errors import UserError
-from records.feature_bank import FeatureBank, MissingRow
+from records.feature_bank import HEADER, FeatureBank, MissingRow
+from records.hashing import file_hash
+from records.lineage import Input
 
 
 class ExpertRows(StoredView):
@@ -66,6 +68,13 @@ class ExpertRows(StoredView):
             self._check_frames(banks)
             self._banks = banks
         return self._banks
+
+    def inputs(self) -> list[Input]:
+        """Every bank, and the weights that made it."""
+        return [
+            Input("features", str(bank.folder), file_hash(bank.folder / HEADER), (bank.header.weights_hash,))
+            for bank in self.banks.values()
+        ]
 
     def read(self, id: str) -> torch.Tensor:
         """Rows of one video; see the base class."""

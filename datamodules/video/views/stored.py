@@ -9,6 +9,7 @@ from datamodules.video.draw import Draw
 from datamodules.video.picture import Picture
 from datamodules.video.timeline import Timeline
 from datamodules.video.views.base import View
+from records.lineage import Input
 
 
 class StoredView(View):
@@ -32,6 +33,10 @@ class StoredView(View):
     @property
     def stand_ins(self) -> list[str]:
         """Names of what is stored that only has the right shape, and means nothing."""
+        return []
+
+    def inputs(self) -> list[Input]:
+        """What the tensors come from."""
         return []
 
     @abstractmethod
