@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from experiments.__main__ import main as experiments
@@ -84,3 +85,15 @@ def test_another_network_is_told_by_its_keys(refused: Callable[..., str]) -> Non
         assert "holds other weights, 3 of another shape: network.head." in told
         assert "is (8, " in told and "not (9, " in told
     assert not list(Path("runs/tiny_student/wide-seed0").glob("checkpoints/*.ckpt"))
+
+
+def test_what_is_no_checkpoint_and_what_cannot_be_kept(refused: Callable[..., str]) -> None:
+    Path("text.ckpt").write_text("not one")
+    torch.save([1], "list.ckpt")
+    for name, told in (
+        ("text", "(it is a file of another kind)"),
+        ("list", "(it holds no state_dict)"),
+        ("none", "no such checkpoint"),
+    ):
+        assert told in refused(experiments, "assess", "data/test/0001.mp4", "--checkpoint", f"{name}.ckpt")
+    assert "checkpoint.top: -1 epochs cannot be kept" in refused(train, *FIT, 2, "--checkpoint.top", -1, "--restart")
