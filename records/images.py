@@ -118,9 +118,12 @@ def _open(path: str | Path, max_pixels: int | None) -> Image.Image:
     if path.exists() and not path.is_file():
         raise UnreadableImage("is a folder, a pipe or a device")
     most = limit("IMAGE_PIXELS") if max_pixels is None else max_pixels
-    # Pillow's own limit, at twice this number, must not stand in the way of one that was raised.
-    Image.MAX_IMAGE_PIXELS = max(most, Image.MAX_IMAGE_PIXELS or 0)
-    image = Image.open(path, formats=FORMATS)
+    # Pillow's own limit must not stand in the way of one that was raised.
+    theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        image = Image.open(path, formats=FORMATS)
+    finally:
+        Image.MAX_IMAGE_PIXELS = theirs
     width, height = image.size
     if width * height > most:
         image.close()

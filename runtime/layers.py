@@ -48,6 +48,7 @@ def layers(path: str | Path) -> list[Path]:
 def _collect(path: Path, above: tuple[Path, ...], found: dict[Path, None]) -> None:
     try:
         path = path.resolve()
+        path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # a letter that no name holds, or a circle of links
         told = f"no name of a file ({_one_line(error)})"
         raise UserError(told, where=str(path), mend="mend the name of the config file") from None

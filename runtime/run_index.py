@@ -138,7 +138,10 @@ def _interval(reach: Any) -> str:
 
 
 def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):  # a damaged status may tell any number
+        return ""
 
 
 def _readable(name: str) -> str:
