@@ -1,6 +1,7 @@
 """Every picture gets one result of exact size below --out, once; what cannot be read is told."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,43 @@ def test_checkpoints_of_something_else_are_refused(photos, trained, tmp_path, ca
     checkpoint["state_dict"].popitem()
     torch.save(checkpoint, less)
     assert "1 missing: " in told("--checkpoint", less)
+
+
+def test_a_picture_that_memory_does_not_hold_costs_its_row_alone(photos, tmp_path, monkeypatch, capsys):
+    restore = Enhancer.restore
+
+    def hungry(self, lr, *more):
+        if lr.shape[-2] == 7:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return restore(self, lr, *more)
+
+    monkeypatch.setattr(Enhancer, "restore", hungry)
+    assert enhance(photos, "--baseline", "bicubic", "--out", tmp_path / "out") == 1
+    out = capsys.readouterr().out
+    assert "a.png: CUDA out of memory" in out and "2 restored" in out and "1 with errors" in out
+    monkeypatch.undo()
+    assert enhance(photos, "--baseline", "bicubic", "--out", tmp_path / "out") == 0
+    assert "2 of 3 were restored before" in capsys.readouterr().out
+
+
+def test_a_disk_that_fills_up_keeps_what_is_done_and_the_same_command_goes_on(tmp_path, capsys):
+    out = tmp_path / "small"
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(out)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        for name in ("a", "b", "c"):
+            write_image(tmp_path / "photos" / f"{name}.png", noise(120, 120))
+        words = (tmp_path / "photos", "--baseline", "bicubic", "--scale", 1, "--out", out)
+        assert enhance(*words) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: {out}/c.png: no room to write it") and told.count("\n") == 1
+        assert sorted(path.name for path in out.glob("*.png")) == ["a.png", "b.png"]
+        assert np.asarray(Image.open(out / "b.png")).shape == (120, 120, 3)
+        assert enhance(*words[:4], 4, "--out", out) == 1
+        assert "3 result(s) will take about" in capsys.readouterr().err
+        subprocess.run(["mount", "-o", "remount,size=1m", str(out)], check=True)
+        assert enhance(*words) == 0 and "2 of 3 were restored before" in capsys.readouterr().out
+    finally:
+        subprocess.run(["umount", "-l", str(out)], check=True)
