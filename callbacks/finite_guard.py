@@ -11,7 +11,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from callbacks.non_finite import Flag, first_module, first_not_finite, gradients_finite, tensors
+from callbacks.non_finite import PASSED_ON, Flag, first_module, first_not_finite, gradients_finite, tensors
 from records.errors import CheckFailed
 from records.files import append_line
 
@@ -252,7 +252,8 @@ class FiniteGuard(L.Callback):
             parts = [None] * trainer.world_size
             torch.distributed.all_gather_object(parts, finding)
         known: list[Finding] = [each for each in parts if each is not None]
-        self._finding = next((each for each in known if each.began or each.given), known[0])
+        # What a rank gathers from the others is not finite there either, but did not begin there.
+        self._finding = max(known, key=lambda each: (bool(each.given), each.began != "", PASSED_ON not in each.began))
         if trainer.is_global_zero:
             for each in known:
                 append_line(Path(trainer.default_root_dir, FILE), asdict(each))

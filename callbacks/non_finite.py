@@ -7,6 +7,9 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+# Said of a module that was given what is not finite.
+PASSED_ON = " (nor was its input)"
+
 
 class Flag:
     """A () bool tensor that is read later: the host waits for the kernels before it and for none behind it.
@@ -92,7 +95,7 @@ def first_module(trainer: L.Trainer, module: L.LightningModule, batch: Any, inde
         def look(part: nn.Module, inputs: Any, output: Any) -> None:
             if not found and first_not_finite(tensors(output)) is not None:
                 already = first_not_finite(tensors(inputs)) is not None
-                found.append(name + " (nor was its input)" * already)
+                found.append(name + PASSED_ON * already)
 
         return look
 

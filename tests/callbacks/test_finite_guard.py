@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
+from callbacks import finite_guard
 from callbacks.finite_guard import FILE, FiniteGuard, NotFinite, state_not_finite
 from callbacks.non_finite import first_not_finite, gradients_finite
 from tests.callbacks.tiny_task import trainer
@@ -137,6 +139,51 @@ def test_too_many_skipped_steps_end_the_run(tmp_path):
     bad = tuple(range(0, 120, 15))
     with pytest.raises(NotFinite, match=r"8 of 106 steps had to be left out"):
         fit(tmp_path, Task(), Data(bad, count=120), FiniteGuard("skip", share=0.06))
+
+
+def assert_late_answer_saves_nothing(folder: Path, bad: int, **options) -> None:
+    """A gradient heard of one step late: told for its own step, and the state it spoilt is not saved."""
+    task = Task(Root(), norm=False)
+    told = f"step {bad} of epoch 0: a gradient is not finite though the loss is; .*clips/{bad}-0.mp4"
+    with pytest.raises(NotFinite, match=told):
+        fit(folder, task, Data((bad,), 1e6), FiniteGuard(), last(folder), **options)
+    assert not all(bool(torch.isfinite(value).all()) for value in task.parameters())
+    saved = torch.load(folder / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 4 and all(bool(torch.isfinite(each).all()) for each in saved["state_dict"].values())
+
+
+@pytest.mark.parametrize("bad", [4, 5])  # before a step, and before a save
+def test_a_gradient_that_is_heard_of_late_is_still_never_saved(tmp_path, monkeypatch, bad):
+    class Elsewhere(SimpleNamespace):
+        device = SimpleNamespace(type="cuda")
+
+    class Late:
+        def __init__(self, value):
+            self.value = getattr(value, "value", value)
+
+        def read(self):
+            return bool(self.value)
+
+    monkeypatch.setattr(finite_guard, "gradients_finite", lambda each: Elsewhere(value=gradients_finite(each)))
+    monkeypatch.setattr(finite_guard, "Flag", Late)
+    assert_late_answer_saves_nothing(tmp_path, bad)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("bad", [4, 5])
+def test_a_device_is_heard_of_late_and_nothing_spoilt_is_saved(tmp_path, bad):
+    assert_late_answer_saves_nothing(tmp_path, bad, accelerator="gpu", devices=1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_device_leaves_a_step_out(tmp_path, precision):
+    guard, task = FiniteGuard("skip"), Task()
+    fit(tmp_path, task, Data((4, 6)), guard, accelerator="gpu", devices=1, precision=precision)
+    assert guard.figures == {"skipped_steps": 2}
+    assert all(bool(torch.isfinite(value).all()) for value in task.state_dict().values())
 
 
 def test_off_watches_nothing(tmp_path):
