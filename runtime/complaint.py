@@ -28,9 +28,9 @@ def complaint(error: Exception, config: dict[str, Any], file: str = "") -> UserE
     for cause in reversed(list(_causes(error))):
         if isinstance(cause, UserError):
             return UserError(cause.what, where=place + cause.where, mend=cause.mend) if file else cause
-        if isinstance(cause, ValueError | OSError) and (owner := _owner(cause)):
+        if isinstance(cause, ValueError | OSError) and (owners := _owners(cause)):
             what, _, mend = str(cause).rpartition("; ")
-            return UserError(what or mend, where=place + _key(config, owner), mend=mend if what else "")
+            return UserError(what or mend, where=place + _key(config, owners), mend=mend if what else "")
     if isinstance(error, ValueError | MisconfigurationException):
         told = " ".join(str(error).split()).rstrip(".!")[:600]
         about = "trainer" if any(module.startswith(_TRAINER) for module in _modules(error)) else "configuration"
@@ -44,14 +44,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _owner(error: BaseException) -> str:
-    """Class path of ours whose method raised an error; empty where it was not raised by our code."""
+def _owners(error: BaseException) -> list[str]:
+    """Class paths of ours whose methods an error came through, innermost first; none where other code raised it."""
     frames = _frames(error)
     if not frames or not _is_ours(_modules(error)[-1]):
-        return ""
+        return []
     holders = [type(frame.f_locals["self"]) for frame in reversed(frames) if "self" in frame.f_locals]
     ours = [f"{kind.__module__}.{kind.__qualname__}" for kind in holders if _is_ours(kind.__module__)]
-    return ours[0] if ours else _modules(error)[-1]
+    return ours or [_modules(error)[-1]]
 
 
 def _frames(error: BaseException) -> list[FrameType]:
@@ -71,10 +71,13 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in OURS
 
 
-def _key(config: dict[str, Any], class_path: str) -> str:
-    """Every key that a class stands under, as far as three; its name where it stands under none."""
-    found = [f"{key}.init_args" for key, value in _keys(config) if value == class_path]
-    return " or ".join(found[:3]) or class_path.rpartition(".")[2]
+def _key(config: dict[str, Any], owners: list[str]) -> str:
+    """Every key that the innermost class of the configuration stands under; the name of a class that none names."""
+    keys = list(_keys(config))
+    for owner in owners:
+        if found := [f"{key}.init_args" for key, class_path in keys if class_path == owner]:
+            return " or ".join(found[:3])
+    return owners[0].rpartition(".")[2]
 
 
 def _keys(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
