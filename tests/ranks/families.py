@@ -29,7 +29,6 @@ class Family:
         fitting: Of the fit alone.
         data: Makes its data in a folder.
         members: Judge two checkpoints of the fit as an ensemble.
-        before: Family whose checkpoint the fit begins with.
     """
 
     experiment: str
@@ -37,7 +36,6 @@ class Family:
     fitting: tuple[str, ...] = ()
     data: Callable[[Path], object] = lambda folder: None
     members: bool = False
-    before: str | None = None
 
     def run(self, workplace: Path, variant: str) -> Path:
         return workplace / "runs" / self.experiment / f"{variant}-seed0"
@@ -94,7 +92,9 @@ def _pictures(recipe: str, layer: str) -> tuple[str, ...]:
 
 # Long enough that predictions spread: a correlation of nearly equal ones would show their last digits.
 LEARN = ("--trainer.max_epochs", "8", "--model.init_args.optimizer.init_args.lr", "1e-2")
-_SEMANTIC = ("--model.init_args.perceptual", "null", "--model.init_args.csd", "0.5")
+# One adapter that learns all, which needs no fit before it.
+_ALONE = tuple(f"--model.init_args.{key}=null" for key in ("perceptual", "init_from"))
+_SEMANTIC = (*_ALONE, "--model.init_args.csd=0.5", "--model.init_args.pixel_adapter=false")
 _TOKENS = '--model.init_args.network.init_args.semantics={"class_path": "models.sr.semantic_encoders.TinyEncoder"}'
 _SMALL = ("--model.init_args.network.init_args.preset", "S")
 FAMILIES = {
@@ -102,7 +102,7 @@ FAMILIES = {
     "VQATeacher, two members": Family("tiny_teacher", _scores(TEACHER), LEARN, clips, members=True),
     "DiffusionSR, pixel": Family("taco_pixel", _pictures("taco_pixel", "diffusion"), (), images),
     "DiffusionSR, semantic": Family(
-        "taco_semantic", (*_pictures("taco_semantic", "diffusion"), *_SEMANTIC), (), images, before="DiffusionSR, pixel"
+        "taco_semantic", (*_pictures("taco_semantic", "diffusion"), *_SEMANTIC), (), images
     ),
     "ControlNetSR": Family("controlnet_sam2", (*_pictures("controlnet_sam2", "control"), _TOKENS), (), images),
     "NAFusionTask": Family("nafusion", (*_pictures("nafusion", "fusion"), *_SMALL), (), images),
@@ -115,11 +115,7 @@ def fitted(workplace: Path, name: str) -> Family:
     if not (workplace / "data").is_dir():
         family.data(workplace)
     if not (family.run(workplace, "base") / "checkpoints/best.ckpt").is_file():
-        first: tuple[str, ...] = ()
-        if family.before:
-            before = fitted(workplace, family.before).run(workplace, "base")
-            first = ("--model.init_args.init_from", str(before / "checkpoints/best.ckpt"))
-        done = train("fit", *family.words, *family.fitting, *first, cwd=workplace, timeout=600)
+        done = train("fit", *family.words, *family.fitting, cwd=workplace, timeout=600)
         assert done.returncode == 0, done.stderr
     return family
 

@@ -74,9 +74,12 @@ def test_training_clips_that_do_not_fill_a_batch_on_each_rank_are_refused(scored
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("words", [PAIRS, STORED], ids=["pairs", "candidates"])
-@pytest.mark.parametrize("command", SPLITS)
-def test_one_image_for_two_ranks_is_refused(pictured: Path, words: tuple[object, ...], command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("fit", PAIRS), ("validate", STORED), ("test", STORED), ("predict", PAIRS)],
+    ids=["fit", "validate", "test", "predict"],
+)
+def test_one_image_for_two_ranks_is_refused(pictured: Path, command: str, words: tuple[object, ...]) -> None:
     refused(command, words, pictured, f"trainer.devices: 1 {SPLITS[command]} images are too few for 2 ranks; use at")
 
 
