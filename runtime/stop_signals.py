@@ -22,6 +22,10 @@ AGAIN = 1.0
 
 _noticed: int | None = None
 _when = 0.0
+# What passes a signal on to the ranks that this one has started, while they work at an evaluation; else None. In a fit
+# they agree, and a rank that is through would be killed by it while it leaves, and the first one, which may still merge
+# what all have written, with it.
+_pass_on: Callable[[int], None] | None = None
 # The signal after which SLURM is asked to start this job again; None on other ranks and elsewhere.
 _requeue_on: int | None = None
 
@@ -32,9 +36,9 @@ class StopSignals(L.Callback):
     Wherever a signal finds a rank, between the collectives of a step say, the message or the checkpoint of Lightning
     2.6's handlers can meet another one of the other rank: the job then ends with an error and no checkpoint. A Ctrl-C
     may find it in the middle of an optimiser step, or be dropped by Python in a finalizer. Here the handler only notes
-    the signal and passes it on to the processes this one has started; the ranks of a fit agree after each batch, and
-    all of them stop behind the same one. A signal during a validation of several ranks waits for its end, where they
-    meet. A second Ctrl-C ends the process at once, as SIGKILL would.
+    the signal; the ranks of a fit agree after each batch, and all of them stop behind the same one. A signal during a
+    validation of several ranks waits for its end, where they meet. An evaluation stops each rank behind the batch that
+    it is at. A second Ctrl-C ends the process at once, as SIGKILL would.
     """
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -44,8 +48,7 @@ class StopSignals(L.Callback):
         connector, note = trainer._signal_connector, partial(_note, trainer)
         connector._sigterm_notifier_fn = note  # type: ignore[method-assign]
         connector._slurm_sigusr_handler_fn = note  # type: ignore[method-assign]
-        # These stay when Lightning takes its own away: a rank that is through would be killed by a signal passed on to
-        # it, and the first one with it, which may still be merging what all have written.
+        # These stay when Lightning takes its own away at the end, so that what is left to write is written.
         _listen(note)
         slurm = trainer._accelerator_connector.cluster_environment
         if isinstance(slurm, SLURMEnvironment) and slurm.auto_requeue and trainer.is_global_zero:
@@ -62,13 +65,33 @@ class StopSignals(L.Callback):
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let the validation that follows a training batch end: ranks may have unequal numbers of batches."""
         self._before = trainer._signal_connector.received_sigterm
-        if trainer.world_size > 1 and trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
+            self._begin(trainer)
+        elif trainer.world_size > 1:
             self._stop(trainer, False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop where the signal came before this validation."""
-        if trainer.world_size > 1 and trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
+            self._end()
+        elif trainer.world_size > 1:
             self._stop(trainer, self._before)
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on all ranks work."""
+        self._begin(trainer)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """All ranks are through; what is left is the first one's."""
+        self._end()
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on all ranks work."""
+        self._begin(trainer)
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """All ranks are through; what is left is the first one's."""
+        self._end()
 
     def on_predict_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -84,9 +107,19 @@ class StopSignals(L.Callback):
         two or behind the last one. Comes before the callbacks that save.
         """
         if trainer.state.fn == "fit" and trainer.validating:
-            total = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
+            total: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
             total.ready = total.started = total.processed + 1
             total.completed = total.processed
+
+    def _begin(self, trainer: L.Trainer) -> None:
+        global _pass_on
+        _pass_on = trainer.strategy.launcher.kill if trainer.strategy.launcher is not None else None
+        if _noticed is not None and _pass_on is not None:
+            _pass_on(_noticed)
+
+    def _end(self) -> None:
+        global _pass_on
+        _pass_on = None
 
     def _stop(self, trainer: L.Trainer, agreed: bool) -> None:
         trainer._signal_connector.received_sigterm = agreed
@@ -144,16 +177,14 @@ def _listen(note: Callable[[int, FrameType | None], None]) -> None:
 
 def _note(trainer: L.Trainer | None, number: int, frame: FrameType | None) -> None:
     global _noticed, _when
-    launcher = trainer.strategy.launcher if trainer else None
     if _noticed is None:
         _noticed, _when = number, time.monotonic()
-        if launcher is not None:
-            launcher.kill(number)
+        if _pass_on is not None:
+            _pass_on(number)
         if number == signal.SIGINT:
             os.write(2, b"\nstopping behind this batch; Ctrl-C again stops at once, back to the last checkpoint\n")
     elif number == signal.SIGINT and time.monotonic() - _when > AGAIN:
-        if launcher is not None:
-            launcher.kill(signal.SIGKILL)
+        # Ranks that this one has started see that it is gone.
         os._exit(128 + number)
     if trainer and (trainer.world_size == 1 or trainer.state.fn != "fit"):
         trainer._signal_connector.received_sigterm = True

@@ -71,7 +71,7 @@ class Trainer(SimpleNamespace):
 def restored(monkeypatch: pytest.MonkeyPatch):
     """Handlers as they would be in a process of their own, and given back."""
     before = {number: signal.getsignal(number) for number in stop_signals.SIGNALS}
-    for name in ("_noticed", "_requeue_on"):
+    for name in ("_noticed", "_requeue_on", "_pass_on"):
         monkeypatch.setattr(stop_signals, name, None)
     for number in before:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -81,13 +81,13 @@ def restored(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_is_noted_passed_on_once_and_stops_behind_the_batch(number: int) -> None:
+def test_a_signal_is_noted_and_stops_behind_the_batch(number: int) -> None:
     trainer = Trainer()
     stop_signals.StopSignals().setup(trainer, None, "fit")
     os.kill(os.getpid(), number)
     # `timeout` signals twice at once: the second one must not end the process.
     os.kill(os.getpid(), number)
-    assert stop_signals.noticed() == number and trainer.passed == [number]
+    assert stop_signals.noticed() == number and trainer.passed == []
     assert trainer._signal_connector.received_sigterm is True
     assert stop_signals.leave() == 128 + number
 
@@ -117,6 +117,30 @@ def test_a_started_rank_notes_what_is_passed_on_before_it_trains(monkeypatch: py
         callback.on_predict_batch_start(trainer, None, None, 0)
     os.kill(os.getpid(), signal.SIGUSR1)
     assert trainer._signal_connector.received_sigterm is True
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_ranks_of_an_evaluation_are_told_while_they_work(early: bool) -> None:
+    trainer = Trainer(world=2, fn="predict")
+    callback = stop_signals.StopSignals()
+    callback.setup(trainer, None, "predict")
+    if early:
+        os.kill(os.getpid(), signal.SIGTERM)
+    callback.on_predict_start(trainer, None)
+    if not early:
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert trainer.passed == [signal.SIGTERM]
+
+
+def test_ranks_that_are_through_are_let_leave() -> None:
+    trainer = Trainer(world=2, fn="predict")
+    callback = stop_signals.StopSignals()
+    callback.setup(trainer, None, "predict")
+    callback.on_predict_start(trainer, None)
+    callback.on_predict_end(trainer, None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop_signals.noticed() == signal.SIGTERM and trainer.passed == []
 
 
 def test_a_prediction_stops_before_its_next_batch() -> None:
