@@ -31,7 +31,7 @@ SIGNALS = {
 # In the environment of every process that the command starts, and of those that they start.
 MARK = "SUGC_TEST_KILLS"
 # Bounds of what must end by itself; far above what it takes, seconds.
-ENDS, VANISHES, WHOLE = 180.0, 60.0, 900.0
+ENDS, VANISHES, WHOLE = 600.0, 120.0, 1200.0
 
 
 @dataclass(frozen=True)
