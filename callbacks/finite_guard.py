@@ -1,7 +1,6 @@
 """Training on numbers only: a loss, a gradient or a state that is not finite ends the run, or costs one step."""
 
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +10,22 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from callbacks.non_finite import PASSED_ON, Flag, first_module, first_not_finite, gradients_finite, tensors
+from callbacks.non_finite import (
+    PASSED_ON,
+    Flag,
+    first_module,
+    first_not_finite,
+    gradients_finite,
+    state_not_finite,
+    tensors,
+)
 from records.errors import CheckFailed
 from records.files import append_line
 
 FILE = "not_finite.jsonl"
 _MEND = "lower the learning rate or clip gradients (--trainer.gradient_clip_val 1)"
 _SKIP = ", or leave such steps out (--guard.policy skip)"
+_GRADIENT = "a gradient is not finite though the loss is"
 # Steps after which a share of them says something.
 _ENOUGH = 100
 
@@ -34,7 +42,7 @@ class Finding:
         step: Optimiser steps before it.
         epoch: Epoch, from 0.
         batch: Batch of the epoch, from 0.
-        rank: Rank that had it.
+        rank: Rank that had it; -1 for all together.
         ids: The batch's ids.
         what: What is not finite.
         began: Where it began: a parameter, or a module; empty where that is not known.
@@ -186,7 +194,7 @@ class FiniteGuard(L.Callback):
             finite = gradients_finite(parameters)
             if finite is not None:
                 context = self._context(trainer)
-                self._gradient = Flag(finite), replace(context, what="a gradient is not finite though the loss is")
+                self._gradient = Flag(finite), replace(context, what=_GRADIENT)
                 if self.policy == "skip" or finite.device.type != "cuda":
                     self._settle(trainer, pl_module)
         if self._finding is None:
@@ -254,6 +262,10 @@ class FiniteGuard(L.Callback):
         known: list[Finding] = [each for each in parts if each is not None]
         # What a rank gathers from the others is not finite there either, but did not begin there.
         self._finding = max(known, key=lambda each: (bool(each.given), each.began != "", PASSED_ON not in each.began))
+        if self._finding.what == _GRADIENT and trainer.world_size > 1:
+            # Ranks only know the sum of all.
+            self._finding = replace(self._finding, rank=-1, ids=[id for each in known for id in each.ids])
+            known = [self._finding]
         if trainer.is_global_zero:
             for each in known:
                 append_line(Path(trainer.default_root_dir, FILE), asdict(each))
@@ -275,26 +287,6 @@ class FiniteGuard(L.Callback):
             raise NotFinite(f"{many} had to be left out, the last because {finding}", where=where, mend=_MEND)
 
 
-def state_not_finite(module: L.LightningModule, checkpoint: dict[str, Any]) -> str | None:
-    """What of a checkpoint is not finite: a trained weight, its average, the optimiser's state, or a nan in a buffer.
-
-    Args:
-        module: The task; what it does not train is passed over, and so are infinities in buffers.
-        checkpoint: What is about to be saved.
-    """
-    trained = {name for name, value in module.named_parameters() if value.requires_grad}
-    buffers = {name for name, _ in module.named_buffers()}
-    for part in ("state_dict", "current_model_state"):
-        named = checkpoint.get(part, {}).items()
-        for wanted, infinite in ((trained, True), (buffers, False)):
-            found = first_not_finite(((name, value) for name, value in named if name in wanted), infinite)
-            if found is not None:
-                return found
-    states: Iterable[tuple[str, Tensor]] = tensors(checkpoint.get("optimizer_states", []))
-    found = first_not_finite(states)
-    return None if found is None else f"the optimiser's state ({found})"
-
-
 def _where(finding: Finding, trainer: L.Trainer) -> str:
-    rank = f", rank {finding.rank}" if trainer.world_size > 1 else ""
+    rank = f", rank {finding.rank}" if trainer.world_size > 1 and finding.rank >= 0 else ""
     return f"step {finding.step} of epoch {finding.epoch}{rank}"

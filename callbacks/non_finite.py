@@ -112,3 +112,23 @@ def first_module(trainer: L.Trainer, module: L.LightningModule, batch: Any, inde
         for handle in handles:
             handle.remove()
     return found[0] if found else ""
+
+
+def state_not_finite(module: L.LightningModule, checkpoint: dict[str, Any]) -> str | None:
+    """What of a checkpoint is not finite: a trained weight, its average, the optimiser's state, or a nan in a buffer.
+
+    Args:
+        module: The task; what it does not train is passed over, and so are infinities in buffers.
+        checkpoint: What is about to be saved.
+    """
+    trained = {name for name, value in module.named_parameters() if value.requires_grad}
+    buffers = {name for name, _ in module.named_buffers()}
+    for part in ("state_dict", "current_model_state"):
+        named = checkpoint.get(part, {}).items()
+        for wanted, infinite in ((trained, True), (buffers, False)):
+            found = first_not_finite(((name, value) for name, value in named if name in wanted), infinite)
+            if found is not None:
+                return found
+    states: Iterable[tuple[str, Tensor]] = tensors(checkpoint.get("optimizer_states", []))
+    found = first_not_finite(states)
+    return None if found is None else f"the optimiser's state ({found})"

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from callbacks import finite_guard
-from callbacks.finite_guard import FILE, FiniteGuard, NotFinite, state_not_finite
-from callbacks.non_finite import first_not_finite, gradients_finite
+from callbacks.finite_guard import FILE, FiniteGuard, NotFinite
+from callbacks.non_finite import first_not_finite, gradients_finite, state_not_finite
 from tests.callbacks.tiny_task import trainer
 
 torch.set_num_threads(1)
