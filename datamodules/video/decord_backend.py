@@ -43,6 +43,9 @@ class DecordBackend(IndexedBackend):
 
     def _check(self, probe: PyAVBackend) -> None:
         super()._check(probe)
+        if probe.claimed_frames > 2 * len(probe.table.pts) + 100:
+            # It takes memory for so many, and ends the process where there is not enough.
+            self._refuse(f"believes the header, which claims {probe.claimed_frames} frames")
         if probe.table.leading[probe.table.shown].any():
             self._refuse("gives wrong frames around key frames of open groups of pictures")
         if probe.codec == "h264" and not _every_key_is_instant(probe):

@@ -49,6 +49,14 @@ class PyAVBackend(Backend):
         self.color_range = int(self._context.color_range)
         self._size = (int(self._context.height), int(self._context.width))
 
+    @cached_property
+    def claimed_frames(self) -> int:
+        """How many frames the container's header claims; the packet table may tell another number."""
+        stream = self._stream
+        seconds = (stream.duration or 0) * float(stream.time_base or 0)
+        seconds = max(seconds, (self._container.duration or 0) / av.time_base)
+        return max(int(stream.frames), round(seconds * float(stream.average_rate or 0)))
+
     def _open(self) -> None:
         self._container, self._stream = open_video(self.path, self.limits)
         self._context = self._stream.codec_context
