@@ -16,6 +16,7 @@ from records.errors import UserError
 from records.files import append_line, read_lines
 from records.hashing import file_hash, value_hash
 from records.images import to_picture, write_image
+from records.leftovers import sweep
 from records.provenance import environment
 
 # One journal a writer, while `predict` runs.
@@ -71,6 +72,8 @@ class CandidateWriter(L.Callback):
         done = {
             image.id for image in self._written() if all((self._root / image.path(kind)).is_file() for kind in KINDS)
         }
+        if trainer.is_global_zero:
+            sweep(self._root)
         # All ranks leave out the same images, before one of them has written another.
         trainer.strategy.barrier("candidates known")
         data.leave_out(done)
