@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         from runtime.exhausted import exhausted
 
-        refused = exhausted(error, command)
+        refused: UserError | None = exhausted(error, command)
         if refused is None and isinstance(error, OSError):
             refused = refused_by_system(error)
         if refused is None:

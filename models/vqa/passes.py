@@ -66,6 +66,7 @@ class Passes:
         halved = False
         for part in self.network.modules():
             branches = getattr(part, "branches", None)
+            branch: Any
             for name, branch in branches.items() if isinstance(branches, nn.ModuleDict) else ():
                 if name not in views or not hasattr(branch, "chunk"):
                     continue
