@@ -1,5 +1,6 @@
 """Every training rule fits, goes on and predicts in bf16-mixed on one accelerator, through the public command."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.gpu.accelerators import GPU, cpu, words
 from tests.ranks.families import FAMILIES, SIZES, Family
 from tests.ranks.outcome import pictures, predictions
 
+FIRST, SECOND = "DiffusionSR, pixel", "DiffusionSR, semantic"
 KIND = {"gpu": "cuda", "cpu": "cpu"}
 CASES = [
     pytest.param(name, *accelerator.values, marks=accelerator.marks, id=f"{name}-{accelerator.values[0]}")
@@ -20,39 +22,46 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[object, Path]:
-    """A workplace for each accelerator and kind of data, so that a second stage finds the first one's checkpoint."""
-    return {}
+def place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The workplace of an accelerator and a family, with its data; families of one kind of data share it."""
+    base = tmp_path_factory.mktemp("accelerators")
+
+    def made(accelerator: str, name: str) -> Path:
+        data = FAMILIES[name].data
+        folder = base / f"{accelerator}-{data.__name__}"
+        if not folder.is_dir():
+            folder.mkdir()
+            data(folder)
+        return folder
+
+    return made
 
 
 def watched(file: Path) -> tuple[str, ...]:
     return ("--trainer.callbacks+=tests.gpu.placement.Placement", f"--trainer.callbacks.file={file}")
 
 
-def begun(name: str, accelerator: str, places: dict[object, Path], factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """The words of a family's fit, once the fit that it stands on is done."""
-    family = FAMILIES[name]
-    key = (accelerator, family.data)
-    if key not in places:
-        places[key] = factory.mktemp("gpu")
-        family.data(places[key])
-    if not family.before:
-        return (*family.words, *words(accelerator))
+def begun(name: str, accelerator: str, workplace: Path) -> tuple[str, ...]:
+    """The words of a family's fit, for a second stage once the fit that it stands on is done."""
+    typed = (*FAMILIES[name].words, *words(accelerator))
+    if name != SECOND:
+        return typed
     # Another run than the one that is looked at, whichever test comes first.
-    best = FAMILIES[family.before].run(places[key], "first") / "checkpoints/best.ckpt"
+    best = FAMILIES[FIRST].run(workplace, "first") / "checkpoints/best.ckpt"
     if not best.is_file():
-        first = begun(family.before, accelerator, places, factory)
-        done = train("fit", *first, "--run.variant", "first", cwd=places[key], timeout=900)
+        first = begun(FIRST, accelerator, workplace)
+        done = train("fit", *first, "--run.variant", "first", cwd=workplace, timeout=900)
         assert done.returncode == 0, done.stderr
-    return (*family.words, *words(accelerator), "--model.init_args.init_from", str(best))
+    stands_on = ("--model.init_args.pixel_adapter=true", f"--model.init_args.init_from={best}")
+    return (*typed, *stands_on)
 
 
 @pytest.mark.parametrize(("name", "accelerator"), CASES)
 def test_a_rule_fits_goes_on_and_predicts_in_bf16(
-    name: str, accelerator: str, places: dict[object, Path], tmp_path_factory: pytest.TempPathFactory
+    name: str, accelerator: str, place: Callable[[str, str], Path]
 ) -> None:
-    typed = begun(name, accelerator, places, tmp_path_factory)
-    family, workplace = FAMILIES[name], places[accelerator, FAMILIES[name].data]
+    family, workplace = FAMILIES[name], place(accelerator, name)
+    typed = begun(name, accelerator, workplace)
     seen = workplace / f"{family.experiment}.jsonl"
     typed = (*typed, *watched(seen))
     for epochs in (1, 2):
@@ -84,11 +93,9 @@ def check_run(family: Family, run: Path) -> None:
 
 
 @pytest.mark.parametrize("accelerator", [GPU, cpu(pytest.mark.prove)])
-def test_a_fit_as_one_rank_of_a_process_group(
-    accelerator: str, places: dict[object, Path], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    typed = begun("VQAStudent", accelerator, places, tmp_path_factory)
-    workplace = places[accelerator, FAMILIES["VQAStudent"].data]
+def test_a_fit_as_one_rank_of_a_process_group(accelerator: str, place: Callable[[str, str], Path]) -> None:
+    workplace = place(accelerator, "VQAStudent")
+    typed = begun("VQAStudent", accelerator, workplace)
     seen = workplace / "ddp.jsonl"
     more = ("--trainer.strategy", "ddp", "--run.variant", "ddp", "--trainer.max_epochs", "1")
     done = train("fit", *typed, *watched(seen), *more, cwd=workplace, timeout=900)

