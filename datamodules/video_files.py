@@ -6,7 +6,7 @@ from pathlib import Path
 
 from records.errors import UserError
 from records.labels import clean_id, read_csv_rows
-from records.places import MEND, leads_out
+from records.places import MEND, check_name, leads_out
 
 SUFFIXES = frozenset(".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 # Files that name videos, one a row, in their first column.
@@ -61,6 +61,7 @@ def name_videos(paths: Iterable[str | Path], root: Path) -> dict[str, FoundVideo
             id = full.relative_to(top).as_posix()
         else:
             id = (file.relative_to(folder) if folder and file.is_relative_to(folder) else file).as_posix()
+        check_name(file)
         first = ids.setdefault(id, video)
         if first is not video and first.path.resolve() != full:
             told = f"{first.path} and {file} are both named {id!r}"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from records.errors import UserError
 from records.files import append_line, atomic_path, read_rows, write_text
 from records.leftovers import sweep
+from records.places import check_name
 
 if TYPE_CHECKING:
     from runtime.build import Scorer
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from datamodules.video_files import find_videos
     from runtime.build import load_scorer
 
-    files = {path.as_posix(): path for path in find_videos(args.path)}
+    files = {check_name(path).as_posix(): path for path in find_videos(args.path)}
 
     if args.out:
         sweep(args.out.parent, below=False)

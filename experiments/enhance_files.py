@@ -5,6 +5,7 @@ from pathlib import Path
 
 from records.errors import UserError
 from records.images import find_images
+from records.places import check_name
 
 _MEND = "give another folder as --out"
 
@@ -43,7 +44,7 @@ def plan(paths: Sequence[Path], out: Path) -> dict[str, Path]:
         else:
             raise UserError("no such file or folder", where=str(path), mend="give pictures, or folders of them")
         for result, file in pairs:
-            known = found.setdefault(result.as_posix(), file)
+            known = found.setdefault(result.as_posix(), check_name(file))
             if known.resolve() != file.resolve():
                 raise UserError(
                     f"{known} and {file} would both be written to {result.as_posix()}",

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from records.errors import UserError
+
 FOLLOW = "SUGC_FOLLOW_LINKS"
 MEND = f"copy what it leads to there, or set {FOLLOW}=1 where you made the link yourself"
 
@@ -24,3 +26,16 @@ def named_root(path: Path, id: str) -> Path | None:
     """The folder that an id is relative to, where the path of its file ends in the id; else None."""
     text, end = path.as_posix(), f"/{id}"
     return Path(text.removesuffix(end) or "/") if text.endswith(end) else None
+
+
+def check_name(path: Path) -> Path:
+    """The path itself, where its name can be written into a table.
+
+    Raises:
+        UserError: It is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError("its name is not UTF-8", where=str(path), mend="rename it") from None
+    return path

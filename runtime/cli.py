@@ -1,6 +1,7 @@
 """LightningCLI with layered configs, one folder a run, and a command line that both starts and continues."""
 
 import logging
+import os
 import sys
 import time
 import warnings
@@ -39,6 +40,7 @@ from runtime.run_folder import RunFolder
 from runtime.run_index import refresh_index
 from runtime.status import StatusFile
 from runtime.stop_signals import StopSignals, leave, listen, noticed
+from runtime.trusted_classes import TRUSTED_ONLY, trust_ours_only
 from runtime.wandb_logger import agent_run
 from runtime.watchers import fit_callbacks, fit_loggers, is_rank_zero
 
@@ -266,6 +268,8 @@ def run(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     listen()
     try:
+        if os.environ.get(TRUSTED_ONLY):
+            trust_ours_only()
         CLI(
             args=arguments,
             parser_class=ShortErrorParser,

@@ -12,7 +12,9 @@ OURS = ("callbacks", "datamodules", "lightning_modules", "losses", "metrics", "m
 # Parts of torch and Lightning that hold networks, optimisers, schedules and callbacks, and nothing that loads or runs
 # what an argument names, as torch.hub.load does.
 THEIRS = ("torch.nn", "torch.optim", "lightning.pytorch")
-_MEND = "use a checkpoint that you trust and that this version of the project wrote"
+# Set in the environment of a `train.py` whose configuration the user has not typed.
+TRUSTED_ONLY = "SUGC_TRUSTED_ONLY"
+_MEND = "use one that you trust and that this version of the project wrote"
 
 
 def refuse_foreign_classes(value: Any, where: str) -> None:
@@ -43,13 +45,20 @@ def class_paths(value: Any) -> Iterator[Any]:
             yield from class_paths(item)
 
 
+def trust_ours_only() -> None:
+    """Let the parser import nothing else from here on."""
+    from jsonargparse import set_parsing_settings
+
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*OURS, *THEIRS])
+
+
 @contextmanager
 def only_trusted_imports() -> Iterator[None]:
     """Let the parser import nothing else, whatever form a value has: it takes a plain text for a class path too."""
-    from jsonargparse import _common, set_parsing_settings
+    from jsonargparse import _common
 
     before = dict(_common.parsing_settings)
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*OURS, *THEIRS])
+    trust_ours_only()
     try:
         yield
     finally:

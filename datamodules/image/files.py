@@ -8,6 +8,7 @@ from typing import Literal
 from datamodules.image.layout import Layout
 from records.errors import UserError
 from records.images import SUFFIXES, find_images
+from records.places import check_name
 
 Domain = Literal["synthetic", "wild"]
 
@@ -128,7 +129,7 @@ def _by_name(folder: Path, ending: str) -> dict[str, Path]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if not name.endswith(ending):
             continue
-        first = found.setdefault(name.removesuffix(ending), path)
+        first = found.setdefault(name.removesuffix(ending), check_name(path))
         if first is not path:
             told = f"{first.name} and {path.name} have one name"
             raise UserError(told, where=str(path.parent), mend="keep one of them, or rename it")
@@ -151,6 +152,6 @@ def _id(path: Path, root: Path, otherwise: Path) -> str:
 
 
 def _add(found: dict[str, Path], id: str, path: Path, where: str) -> None:
-    first = found.setdefault(id, path)
+    first = found.setdefault(id, check_name(path))
     if first.resolve() != path.resolve():
         raise UserError(f"{first} and {path} are both named {id!r}", where=where, mend="rename a folder or a file")

@@ -1,5 +1,6 @@
 """Repeat a run from its folder, and say whether its figures come out again."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +22,23 @@ def rerun(run: Run, out: Path) -> list[str]:
         What differs, a line each with both values and their distance, the earliest step first; none where all is equal.
 
     Raises:
-        UserError: The run is not finished, or the new fit did not end.
+        UserError: The run is not finished, its configuration names classes of others, or the new fit did not end.
     """
+    from runtime.layers import read_config
+    from runtime.trusted_classes import TRUSTED_ONLY, refuse_foreign_classes
+
     if run.status.get("state") != "finished":
         mend = "finish the run first; the same command goes on"
         raise UserError("is not finished", where=str(run.folder), mend=mend)
-    words = ["fit", "--config", run.folder / "config.yaml", "--run.root", out, "--wandb.mode", "disabled"]
+    config = run.folder / "config.yaml"
+    refuse_foreign_classes(read_config(config), str(config))
+    words = ["fit", "--config", config, "--run.root", out, "--wandb.mode", "disabled"]
     names = ["--run.experiment", run.experiment, "--run.variant", run.variant, "--seed_everything", run.seed]
-    done = subprocess.run([sys.executable, *map(str, [TRAIN, *words, *names])], stdin=subprocess.DEVNULL, check=False)
+    command = [sys.executable, *map(str, [TRAIN, *words, *names])]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, env={**os.environ, TRUSTED_ONLY: "1"}, check=False)
     if done.returncode:
         what = f"the new fit ended with {done.returncode}"
-        raise UserError(what, where=str(run.folder / "config.yaml"), mend="mend what it says above")
+        raise UserError(what, where=str(config), mend="mend what it says above")
     return differences(run.folder, out / run.experiment / run.folder.name)
 
 

@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from records.errors import UserError
 from records.flatten import flatten
 from records.runs import read_status, read_summary
+from records.yaml_text import parse_yaml
 
 # What names a run, its place or its dashboard, and is no difference between systems.
 NO_DIFFERENCE = ("seed_everything", "run", "wandb", "paths", "trainer.default_root_dir", "trainer.logger", "checkpoint")
@@ -65,8 +64,8 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Resolved configuration as dotted keys, without what makes no difference."""
         try:
-            nested = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            nested = parse_yaml((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return {}
         flat = flatten(nested) if isinstance(nested, dict) else {}
         return {key: value for key, value in flat.items() if not _is_under(key, NO_DIFFERENCE)}

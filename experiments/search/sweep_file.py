@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from records.errors import UserError
 from records.hashing import value_hash
+from records.yaml_text import parse_yaml
 
 METHODS = ("grid", "random", "bayes")
 KEYS = {"program", "method", "metric", "metrics", "command", "parameters", "early_terminate", "run_cap", "name"}
@@ -95,12 +94,12 @@ def read_sweep(path: Path) -> SweepFile:
         UserError: It is not there, is no YAML, or says what cannot be served.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             "cannot be read", where=str(path), mend="give a sweep file; some are in configs/sweep"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(" ".join(str(error).split()), where=str(path), mend="mend the YAML there") from None
     if not isinstance(given, dict):
         raise UserError("is no mapping", where=str(path), mend="give W&B's keys: method, metric, parameters")
