@@ -65,14 +65,14 @@ def images(folder: Path) -> None:
     base = {"init_args": {"pretrained": None, "dtype": "float32", "checkpointing": False}}
     few = {domain: {"steps": 2} for domain in ("synthetic", "wild")}
     small = {"trainer": CPU, "wandb": {"mode": "disabled"}}
-    pairs = {"root": "data", "batch_size": 2, "crop": 32, "num_workers": 0}
-    stored = {"truth": "data", "roots": ["candidates"], "eval_domains": ["synthetic", "wild"]}
+    both = {"eval_domains": ["synthetic", "wild"], "batch_size": 2, "crop": 32, "num_workers": 0}
+    pairs, stored = {**both, "root": "data"}, {**both, "truth": "data", "roots": ["candidates"]}
     diffusion = {"network": {"init_args": {"backbone": base}}, "optimizer": {"init_args": {"lr": 0.01}}}
     layers = {
         "diffusion": {"data": {"init_args": pairs}, "model": {"init_args": diffusion}},
         "control": {"data": {"init_args": pairs}, "model": {"init_args": {**diffusion, "inference": few}}},
         "fusion": {
-            "data": {"init_args": {**stored, "batch_size": 2, "crop": 32, "num_workers": 0}},
+            "data": {"init_args": stored},
             "model": {"init_args": {"perceptual": None}},
         },
     }
