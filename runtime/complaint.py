@@ -33,6 +33,8 @@ def complaint(error: Exception, config: dict[str, Any], file: str = "") -> UserE
             return UserError(what or mend, where=place + _key(config, owners), mend=mend if what else "")
     if isinstance(error, ValueError | MisconfigurationException):
         told = " ".join(str(error).split()).rstrip(".!")[:600]
+        if "gpu backend" in told:
+            return UserError(told, where=f"{place}trainer.accelerator", mend="give --trainer.accelerator cpu")
         about = "trainer" if any(module.startswith(_TRAINER) for module in _modules(error)) else "configuration"
         return UserError(told, where=place + about, mend="python train.py fit --help lists every option")
     return None

@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[0] not in COMMANDS:
             near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
-            mend = f"did you mean {near[0]!r}?" if near else "use " + ", ".join(COMMANDS)
-            raise UserError(f"no command {arguments[0]!r}", mend=mend)
+            mend = f"did you mean {near[0]!r}?" if near else f"begin with one of {', '.join(COMMANDS)}"
+            raise UserError(f"no command {arguments[0]!r}", where="command line", mend=mend)
         cheap_checks(arguments)
         from runtime.cli import run
 

@@ -69,6 +69,9 @@ def _reason(line: str, owner: str, where: str) -> UserError | None:
         if owner:
             return _unknown_option(match[1], owner, where)
         return _unknown_key(match[1])
+    if match := re.search(r"[Uu]nrecognized arguments: ([^-\s]\S*)", line):
+        mend = f"did you mean --config {match[1]}?" if match[1].endswith((".yaml", ".yml")) else "options begin with --"
+        return UserError(f"a lone word {match[1]!r}", where="command line", mend=mend)
     if match := re.search(r"following arguments are required: (.*)", line):
         names = ", ".join(name.strip().partition(".")[2] or name.strip() for name in match[1].split(","))
         mend = "give --config FILE; runnable ones are in configs/exp"

@@ -12,7 +12,6 @@ from tests.errors.sources import error_sites, make_errors
 # Sites that say no mend or no place of their own, and why that is right.
 BARE = {
     ("runtime/parser.py", "<message>"): "the parser does not say where",
-    ("runtime/entry.py", "no command '<arguments>'"): "the first word is the place",
     ("experiments/budget.py", "<error>"): "the network's sentence brings its mend",
     ("experiments/enhance_files.py", "<known> and <file> would both be written to <result>"): "the two files are named",
     ("lightning_modules/vqa_expert.py", "<error>"): "the weights' sentence brings its mend",

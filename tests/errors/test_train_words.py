@@ -18,7 +18,7 @@ WRITTEN = {
 # Told before torch is imported.
 CHEAP = [
     ("fti --config {tiny}", "no command 'fti'; did you mean 'fit'?"),
-    ("zzz", "no command 'zzz'; use fit, validate, test, predict"),
+    ("--config {tiny}", "command line: no command '--config'; begin with one of fit, validate, test, predict"),
     ("fit --config", "--config: no file name follows; give a YAML file"),
     ("fit --config nowhere.yaml", "nowhere.yaml: no such config file; runnable configs are under configs/exp"),
     ("fit --config broken.yaml", "broken.yaml: not valid YAML ... mend the syntax there"),
@@ -39,6 +39,8 @@ CHEAP = [
 ]
 # Told by the parser.
 PARSED = [
+    ("fit x.yaml", "command line: a lone word 'x.yaml'; did you mean --config x.yaml?"),
+    ("fit --config {tiny} now", "command line: a lone word 'now'; options begin with --"),
     ("fit", "command line: no model; give --config FILE; runnable ones are in configs/exp"),
     (
         "fit --config {tiny} --model null",
