@@ -108,7 +108,7 @@ def clean_id(text: str) -> str:
         raise ValueError("the file name is empty")
     if _NO_NAME.search(name):
         raise ValueError(f"file name {text!r} holds a letter that no file name can")
-    if len(name) > _LONGEST and max(len(part.encode()) for part in parts) > _LONGEST:
+    if len(name) > _LONGEST // 4 and max(len(part.encode()) for part in parts) > _LONGEST:
         raise ValueError(f"file name {text[:40]!r}... is longer than a file name can be")
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         raise ValueError(f"file name {text!r} is not a path below the data root")
@@ -123,7 +123,7 @@ def refuse_odd_ids(ids: Sequence[str | None], where: str, mend: str = "") -> Non
     """
     faults: list[tuple[int, str]] = []
     for row, id in enumerate(ids, start=1):
-        if id is None or len(id) > _LONGEST or _ODD.search(id):
+        if id is None or len(id) > _LONGEST // 4 or _ODD.search(id):
             try:
                 if clean_id(id or "") != id:
                     raise ValueError(f"file name {id!r} is not written as an id")

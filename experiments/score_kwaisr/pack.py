@@ -1,5 +1,6 @@
 """The submission as it is handed in: two folders of 8-bit RGB PNG, a manifest, a readme, one archive."""
 
+import re
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -60,6 +61,10 @@ def pack(target: Path, items: Sequence[Item], readme: Readme) -> Path:
     if not only_archive and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("is there already and not empty", where=str(folder), mend="name a new folder")
     archive = target if only_archive else folder.with_name(f"{folder.name}.zip")
+    for item in items:
+        # Some program that unpacks it would take the name for a path.
+        if re.search(r"[/\\\x00]|^\.*$", item.stem):
+            raise UserError(f"{item.stem!r} is no base name", where=str(item.file), mend="rename the picture")
     try:
         for item in items:
             write_image(folder / item.domain / f"{item.stem}.png", read(item.file))

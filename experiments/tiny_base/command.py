@@ -63,7 +63,7 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
         whole = root / f".vae.{os.getpid()}.tmp"
         vae.save_pretrained(whole)
         os.replace(whole, root / "vae")
-    vae = PatchAutoencoder.from_pretrained(root / "vae").eval()
+    vae = PatchAutoencoder.from_pretrained(root / "vae", use_safetensors=True).eval()
     pictures = [torch.from_numpy(picture).permute(2, 0, 1) for picture in held_out.pictures]
     quality = sum(reconstruction_psnr(vae, _even(picture, vae.config.factor)) for picture in pictures) / len(pictures)
     print(f"autoencoder: {quality:.2f} dB on {len(pictures)} held-out crops")
@@ -80,7 +80,8 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
         unet.save_pretrained(root / "unet")
         DDPMScheduler(**SCHEDULE, prediction_type="epsilon").save_pretrained(root / "scheduler")
         _save(root / "prompts.safetensors", prompts)
-    unet, prompts = UNet2DConditionModel.from_pretrained(root / "unet").eval(), load_file(root / "prompts.safetensors")
+    unet = UNet2DConditionModel.from_pretrained(root / "unet", use_safetensors=True).eval()
+    prompts = load_file(root / "prompts.safetensors")
     gap = _gap(unet, prompts, latents(clean[:32]))
     print(f"denoiser: what the two prompts say of noise differs by {gap:.4f} of its standard deviation")
     facts = {
