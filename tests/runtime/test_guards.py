@@ -1,13 +1,17 @@
 """Values that are not finite, memory and disks that run out: one sentence, nothing lost, the same command goes on."""
 
+import csv
 import json
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from experiments.__main__ import main as experiments
+from models.vqa.timm_frames import TimmFrames
 from tests.command import TINY, train
 from tests.tiny_kvq import make_tiny_kvq
 
@@ -58,7 +62,7 @@ def test_a_nan_stops_the_run_keeps_its_checkpoint_and_the_same_command_may_leave
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
-@pytest.mark.slow
+@pytest.mark.prove
 def test_ranks_leave_a_step_out_alike(workplace, proven):
     poisoned = {"kind": "PoisonedFrames", "name": "test_efficientnet", "at": [1], "rank": 1}
     sums = {"class_path": "tests.stand_ins.WeightsOfRanks", "init_args": {"folder": str(workplace)}}
@@ -79,7 +83,7 @@ def test_ranks_leave_a_step_out_alike(workplace, proven):
 
 
 @pytest.mark.slow
-def test_evaluation_takes_smaller_parts_and_training_says_what_to_lower(workplace):
+def test_evaluation_takes_smaller_parts_and_training_says_what_to_lower(workplace, monkeypatch):
     fitted = train("fit", "--config", TINY, "--trainer.max_epochs", "1", cwd=workplace)
     assert fitted.returncode == 0, fitted.stderr
     plain = workplace / "runs/tiny_student/base-seed0"
@@ -95,6 +99,29 @@ def test_evaluation_takes_smaller_parts_and_training_says_what_to_lower(workplac
         for run in (plain, workplace / "runs/hungry/base-seed0")
     )
     assert round(ours, 6) == round(theirs, 6)
+
+    clips = sorted((workplace / "data/val").glob("*.mp4"))[:2]
+    tokens, scores = TimmFrames._tokens, []
+    for most in (2, 1, 0):
+
+        def hungry_tokens(self, frames, most=most):
+            if len(frames) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return tokens(self, frames)
+
+        monkeypatch.setattr(TimmFrames, "_tokens", hungry_tokens)
+        table = workplace / f"scores-{most}.csv"
+        with warnings.catch_warnings(record=True) as told:
+            code = experiments(["assess", *map(str, clips), "--checkpoint", str(best), "--out", str(table)])
+        rows = list(csv.DictReader(table.open()))
+        assert code == int(most == 0)
+        assert any("in one pass from 2 to 1" in str(each.message) for each in told) is (most < 2)
+        if most == 0:
+            assert all(row["error"] == "out of memory with one video, a frame or clip at a time" for row in rows)
+        else:
+            scores.append([float(row["score"]) for row in rows])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
     hungry = {"kind": "HungryFrames", "name": "test_efficientnet", "most": 1, "training": True}
     done = train("fit", "--config", config(workplace, "starved", hungry), cwd=workplace)
     assert done.returncode == 1
