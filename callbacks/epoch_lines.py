@@ -11,6 +11,10 @@ class EpochLines(L.Callback):
     def __init__(self) -> None:
         self.began = 0.0
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of an epoch that is gone on with."""
+        self.began = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self.began = time.perf_counter()

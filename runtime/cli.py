@@ -29,6 +29,7 @@ from lightning_modules.vqa_expert import VQAExpert
 from records.errors import UserError
 from records.files import write_text
 from records.leftovers import sweep
+from records.secrets import without_secrets
 from runtime.checkpoint_io import SafeCheckpointIO, newest, set_damaged_aside
 from runtime.complaint import complaint
 from runtime.exhausted import exhausted
@@ -109,7 +110,7 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Decide how the run starts before anything costly is built."""
-        self.resolved = self.plain_config()
+        self.resolved = without_secrets(self.plain_config())
         self.start = Start(None)
         if self.subcommand == "fit" and not self.options.dry_run:
             if self.options.restart:
@@ -151,7 +152,7 @@ class CLI(LightningCLI):
         given = {**self._get(self.config_init, "trainer", default={})}
         page: Any = (lambda: None) if self.options.dry_run else partial(refresh_index, self.run_folder.root)
         self.status = StatusFile(self.run_folder.status, page)
-        own: list[L.Callback] = [StopSignals(), self._get(self.config_init, "budget"), RunFacts(self.resolved)]
+        own: list[L.Callback] = [self._get(self.config_init, "budget"), RunFacts(self.resolved)]
         own += self._outputs()
         bar = given.get("enable_progress_bar") in (None, True) and sys.stdout.isatty()
         if bar:
@@ -162,7 +163,8 @@ class CLI(LightningCLI):
         theirs = given.get("callbacks") or []
         plugins = given.get("plugins") or []
         given |= {
-            "callbacks": list(theirs) if isinstance(theirs, list) else [theirs],
+            # First: it must know that all ranks are through before another writes what they have done.
+            "callbacks": [StopSignals(), *(theirs if isinstance(theirs, list) else [theirs])],
             "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), SafeCheckpointIO()],
             "logger": self._loggers(given.get("logger")),
             "enable_progress_bar": bar,
