@@ -1,16 +1,27 @@
 """What a command ends with, by name, in a form that is equal where every bit is."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+class Near(float):
+    """A figure of a validation: decoded clips differ in no bit, but what a network makes of them may in the last."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and (abs(self - other) < 1e-5 or (math.isnan(self) and math.isnan(other)))
+
+    __hash__ = float.__hash__
+
 
 # Of a checkpoint: what training goes on with, less the paths of files and the time of day.
 STATE = ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step")
 
 
 def fit_outcome(run: Path) -> dict[str, Any]:
-    """Weights, raw and averaged, optimiser, scores and record of a run, bit for bit."""
+    """Weights, raw and averaged, optimiser and training record of a run bit for bit, and its scores nearly."""
     import torch
 
     from records.runs import read_metrics, read_status, read_summary
@@ -21,10 +32,10 @@ def fit_outcome(run: Path) -> dict[str, Any]:
         for part in STATE:
             found |= {f"{name} {key}": value for key, value in _flat(checkpoint.get(part), part)}
     found["state"] = read_status(run / "status.json")["state"]
-    found |= {f"summary {key}": read_summary(run).get(key) for key in ("val", "best", "last", "epochs")}
+    found |= {f"summary {key}": near(read_summary(run).get(key)) for key in ("val", "best", "last", "epochs")}
     for row in read_metrics(run):
         names = ", ".join(sorted(row.keys() - {"step", "epoch"}))
-        found[f"record of {names} at step {row['step']}"] = row
+        found[f"record of {names} at step {row['step']}"] = near(row) if "val/" in names else row
     for name in ("predictions.parquet", "image_scores.parquet"):
         if (run / name).is_file():
             found |= {f"{name} {key}": value for key, value in columns(run / name).items()}
@@ -43,8 +54,20 @@ def columns(table: Path) -> dict[str, Any]:
     """Columns of a Parquet file, and how many rows it has."""
     import pyarrow.parquet as pq
 
-    # Text, since no number is equal to nan.
-    return {name: repr(values) for name, values in pq.read_table(table).to_pydict().items()}
+    return {name: near(values) for name, values in pq.read_table(table).to_pydict().items()}
+
+
+def near(value: Any) -> Any:
+    """A value whose fractions are equal to near ones."""
+    if isinstance(value, dict):
+        return {key: near(item) for key, item in value.items()}
+    return (
+        [near(item) for item in value]
+        if isinstance(value, list)
+        else Near(value)
+        if isinstance(value, float)
+        else value
+    )
 
 
 def tree(folder: Path, *patterns: str) -> dict[str, str]:
