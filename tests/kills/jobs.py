@@ -152,7 +152,8 @@ def pseudo_labels(workplace: Path) -> Job:
         prepare=linked(workplace, "data", "pool", "teacher"),
         grown=lambda folder: len(labelled(folder / f"{table}.parts")),
         outcome=lambda folder: {
-            **columns(folder / f"{table}.parquet"),
+            # Text, since no number is equal to nan.
+            **{name: repr(values) for name, values in columns(folder / f"{table}.parquet").items()},
             # Every clip was asked once.
             "asked": sorted(labelled(folder / f"{table}.parts")),
             **tree((folder / table).parent, "*.csv"),
@@ -174,7 +175,7 @@ def predictions(workplace: Path) -> Job:
         ),
         prepare=linked(workplace, "data", "pool", "teacher"),
         grown=lambda folder: scored(folder / run),
-        outcome=lambda folder: columns(folder / run / "predictions.parquet"),
+        outcome=lambda folder: {k: repr(v) for k, v in columns(folder / run / "predictions.parquet").items()},
         attacks=("term", "rank", "kill"),
     )
 

@@ -38,7 +38,7 @@ def fit_outcome(run: Path) -> dict[str, Any]:
         found[f"record of {names} at step {row['step']}"] = near(row) if "val/" in names else row
     for name in ("predictions.parquet", "image_scores.parquet"):
         if (run / name).is_file():
-            found |= {f"{name} {key}": value for key, value in columns(run / name).items()}
+            found |= {f"{name} {key}": near(value) for key, value in columns(run / name).items()}
     return found
 
 
@@ -51,10 +51,10 @@ def checkpoints(run: Path) -> None:
 
 
 def columns(table: Path) -> dict[str, Any]:
-    """Columns of a Parquet file, and how many rows it has."""
+    """Columns of a Parquet file."""
     import pyarrow.parquet as pq
 
-    return {name: near(values) for name, values in pq.read_table(table).to_pydict().items()}
+    return pq.read_table(table).to_pydict()
 
 
 def near(value: Any) -> Any:
