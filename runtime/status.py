@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from records.disk import DiskFull
 from records.files import write_json
 from records.runs import read_status
+from records.secrets import hidden
 from runtime.stop_signals import noticed
 
 
@@ -75,7 +76,7 @@ class StatusFile(L.Callback):
         else:
             # Where there is no room even for this, what stopped the run is the better thing to tell.
             with contextlib.suppress(DiskFull):
-                self.write("failed", trainer, error=f"{type(exception).__name__}: {exception}"[:1000])
+                self.write("failed", trainer, error=hidden(f"{type(exception).__name__}: {exception}")[:1000])
 
     def finish(self, trainer: L.Trainer) -> None:
         """Say that the run reached its end."""

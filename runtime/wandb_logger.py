@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import shlex
 import signal
 import sys
@@ -19,13 +18,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from records.files import read_json, write_json
 from records.hashing import file_hash, value_hash
 from records.provenance import environment
+from records.secrets import without_secrets
 from runtime.courier import Courier
 from runtime.layers import read_config
 from runtime.options import WandbOptions
 from runtime.run_folder import RunFolder
 from runtime.wandb_key import has_key
 
-SECRET = re.compile(r"api_?key|secret|passw|credential|(^|[._-])token$", re.IGNORECASE)
 # Seconds that a run waits for the server at its start, and for the rest of the upload at its end.
 START_SECONDS, END_SECONDS = 10.0, 60.0
 # Seconds that a validation waits for its pictures to be copied, once.
@@ -190,16 +189,6 @@ def _modes(asked: str) -> list[str]:
     return ["offline"]
 
 
-def without_secrets(value: Any) -> Any:
-    """Nested values with everything under a telling key replaced by ``(hidden)``."""
-    if isinstance(value, dict):
-        return {
-            key: "(hidden)" if SECRET.search(str(key)) and item else without_secrets(item)
-            for key, item in value.items()
-        }
-    return [without_secrets(item) for item in value] if isinstance(value, list) else value
-
-
 def run_id(run: RunFolder) -> str:
     """Id of this run: made once, kept in the run folder, so resuming continues and ``--restart`` begins another.
 
@@ -234,6 +223,8 @@ def _start(
     settings = wandb.Settings(mode=mode, console="off", silent=True, init_timeout=START_SECONDS)
     if hasattr(settings, "finish_timeout"):  # older versions wait for the whole upload
         settings.finish_timeout, settings.finish_timeout_raises = END_SECONDS, True
+    if hasattr(settings, "x_disable_meta"):  # it would note the command line, with any password that was typed
+        settings.x_disable_meta = True
     logger = DashboardLogger(
         name=f"{run.variant}-seed{run.seed}",
         save_dir=str(run.path),
