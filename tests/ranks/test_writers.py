@@ -108,7 +108,7 @@ def test_pseudo_labels_are_the_same(scored: Path, proven: Callable[[str, str], N
     filters = ("--trainer.callbacks.filters.copies", "false", "--trainer.callbacks.filters.max_share", "1")
     tables = []
     for world in (1, 2, 4):
-        layer = ("--config", LABELS, *filters, "--run.variant", f"labels{world}")
+        layer = ("--config", LABELS, *filters, "--run.experiment", "tiny_teacher", "--run.variant", f"labels{world}")
         words = ("predict", *family.words, *family.judging(scored), *layer, *ranks(world))
         done(*words, cwd=scored)
         tables.append(read_pseudo_labels(family.run(scored, f"labels{world}") / "pseudo_labels.parquet"))
