@@ -72,6 +72,28 @@ class Survived:
     seconds: float
 
 
+@dataclass
+class Tally:
+    """Kills that several commands survived, for the table of promises.
+
+    Args:
+        kills: Kills of each kind.
+        commands: Commands that survived them.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    commands: int = 0
+
+    def add(self, survived: Survived) -> str:
+        """Count one command in; what to tell of all so far."""
+        names = {"kill": "SIGKILL to all processes", "main": "SIGKILL to the first one", "rank": "SIGKILL to one rank"}
+        for attack, count in survived.kills.items():
+            self.kills[names.get(attack, SIGNALS[attack].name)] += count
+        self.commands += 1
+        told = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
+        return f"{self.kills.total()} kills of {self.commands} commands: {told}"
+
+
 def survive(job: Job, place: Path, kills: int, seed: int = 0, anytime: float = 0.25) -> Survived:
     """Run ``job`` once whole and then with ``kills`` kills, and hold the second to the first.
 

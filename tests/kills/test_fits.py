@@ -8,10 +8,11 @@ import pytest
 
 from records.files import read_json
 from records.runs import read_status
-from tests.kills.harness import survive, told
+from tests.kills.harness import Tally, survive, told
 from tests.kills.jobs import FITS, student, student_on_two_ranks
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+TALLY = Tally()
 RUN = "runs/tiny_student/base-seed0"
 
 
@@ -48,4 +49,4 @@ def test_a_fit_survives_kills_of_every_kind(
 ) -> None:
     make, kills = FITS[name]
     survived = survive(make(workplace), tmp_path, kills)
-    proven(f"kills survived by {name}", ", ".join(f"{count} {kind}" for kind, count in survived.kills.items()))
+    proven("kills survived by fits", TALLY.add(survived))

@@ -51,6 +51,12 @@ def test_a_command_that_goes_on_survives_and_its_kills_are_counted(tmp_path: Pat
     assert found.grown == 40 and found.kills.total() == 3
 
 
+def test_the_jobs_get_twenty_kills_together() -> None:
+    from tests.kills.jobs import FITS, STAGES
+
+    assert sum(kills for _, kills in (*FITS.values(), *STAGES.values())) >= 20
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [("loses", "differ"), ("doubles", "differ"), ("torn", "left by killed writers"), ("code", "code 1 after term")],

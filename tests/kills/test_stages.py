@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.kills.harness import survive
+from tests.kills.harness import Tally, survive
 from tests.kills.jobs import STAGES
 
 pytestmark = [
     pytest.mark.prove,
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
 ]
+TALLY = Tally()
 NEEDS = {"prepare mini-kvq": ("vmaf_torch", "skimage", "sklearn"), "prepare mini-kwaisr": ("skimage", "sklearn")}
 
 
@@ -28,4 +29,4 @@ def test_a_stage_survives_kills_and_ends_with_the_bytes_of_one_go(
         pytest.importorskip(package)
     make, kills = STAGES[name]
     survived = survive(make(workplace), tmp_path, kills)
-    proven(f"kills survived by {name}", ", ".join(f"{count} {kind}" for kind, count in survived.kills.items()))
+    proven("kills survived by stages", TALLY.add(survived))
