@@ -68,6 +68,8 @@ class CandidateWriter(L.Callback):
         self._settings = _settings(trainer)
         self._maker = {"checkpoint": file_hash(checkpoint), "settings": value_hash(self._settings)}
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not hasattr(data, "images"):
+            raise _gives_none(pl_module)
         self._seen = frozenset(name for image in data.images("train") for name in (image.id, image.content))
         done = {
             image.id for image in self._written() if all((self._root / image.path(kind)).is_file() for kind in KINDS)
@@ -91,11 +93,7 @@ class CandidateWriter(L.Callback):
         if not outputs["id"]:
             return
         if not all(kind in outputs for kind in KINDS):
-            raise UserError(
-                f"{type(pl_module).__name__} gives no candidates",
-                where="trainer.callbacks",
-                mend="use CandidateWriter with the model of stage semantic",
-            )
+            raise _gives_none(pl_module)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         id, pictures = outputs["id"][0], {kind: to_picture(outputs[kind][0]) for kind in KINDS}
         image = Candidate(
@@ -157,6 +155,11 @@ class CandidateWriter(L.Callback):
                 where=str(path),
                 mend=f"give CandidateWriter another folder as out, or remove {self._root}",
             )
+
+
+def _gives_none(model: L.LightningModule) -> UserError:
+    mend = "use CandidateWriter with the model of stage semantic"
+    return UserError(f"{type(model).__name__} gives no candidates", where="trainer.callbacks", mend=mend)
 
 
 def _settings(trainer: L.Trainer) -> dict[str, Any]:

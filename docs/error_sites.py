@@ -28,6 +28,7 @@ class Site:
         lines: First and last line of the call.
         function: The function it stands in.
         kind: Class of the error.
+        source: The call as it is written, apart from its layout.
         what: The sentence, ``<name>`` for each value in it and `` / `` between alternatives.
         where: Where the sentence says it is; empty where it says nothing.
         mend: The mend it names; empty where it names none.
@@ -37,6 +38,7 @@ class Site:
     lines: tuple[int, int]
     function: str
     kind: str
+    source: str
     what: str
     where: str = ""
     mend: str = ""
@@ -91,7 +93,13 @@ def _sites_of(file: Path) -> Iterator[Site]:
             what, _, mend = " ".join(given.values()).rpartition("; ")
             given = {"what": what or mend, "mend": mend if what else ""}
         where = [each.name for each in scope if not isinstance(each, ast.Module)]
-        place = (str(file.relative_to(ROOT)), (node.lineno, node.end_lineno or node.lineno), ".".join(where), name)
+        place = (
+            str(file.relative_to(ROOT)),
+            (node.lineno, node.end_lineno or node.lineno),
+            ".".join(where),
+            name,
+            ast.unparse(node),
+        )
         yield Site(*place, **{part: " ".join(said.split()) for part, said in given.items()})
 
 

@@ -30,7 +30,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Load ``path`` to the CPU, always without unpickling code."""
-        return read_checkpoint(path, "checkpoint")
+        checkpoint = read_checkpoint(path, "checkpoint")
+        if "pytorch-lightning_version" not in checkpoint:
+            mend = "give best.ckpt or last.ckpt of a run"
+            raise UserError("no checkpoint of a fit", where=f"checkpoint {path}", mend=mend)
+        return checkpoint
 
 
 def _keep(last: Path, older: Path) -> None:

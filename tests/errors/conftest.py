@@ -33,7 +33,7 @@ def refused(capfd, monkeypatch, tmp_path):
         told = capfd.readouterr().err
         lines = [line for line in told.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1 and "Traceback" not in told, told
-        assert len(lines[0]) < 1000
+        assert len(lines[0]) < 1200
         return lines[0].removeprefix("error: ")
 
     yield type_in

@@ -1,7 +1,7 @@
 """Which errors are raised through a public command while tests run.
 
 `SUGC_ERROR_SITES=FILE python -m pytest -p tests.errors.reached ...` writes the file, processes of tests included;
-`python -m tests.errors.reached FILE` lists the errors that it lacks.
+`python -m tests.errors.reached FILE` lists the errors that it lacks: `> tests/errors/unreached.txt` after a change.
 """
 
 import json
@@ -36,18 +36,22 @@ def pytest_configure() -> None:
 def unreached(file: Path) -> tuple[list, list]:
     """Errors of the source that a public command has not raised, and those that it has."""
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    public = {(name, line) for name, line, under in lines if under}
+    public = {(name, source) for name, source, under in lines if under}
     sites = error_sites.sites()
-    reached = [site for site in sites if (site.file, site.lines[0]) in public]
+    reached = [site for site in sites if (site.file, site.source) in public]
     return [site for site in sites if site not in reached], reached
 
 
+def listed(site: error_sites.Site) -> str:
+    """A line that names an error whatever lines stand around it."""
+    return f"{site.file}  {site.function}  {site.what}"
+
+
 def main() -> None:
-    """List them."""
+    """List those that were not raised; how many were goes to stderr."""
     left, reached = unreached(Path(sys.argv[1]))
-    for site in left:
-        print(f"{site.file}:{site.lines[0]}  {site.kind}  {site.what}")
-    print(f"{len(reached)} of {len(reached) + len(left)} errors were raised through a public command")
+    print("\n".join(sorted({listed(site) for site in left})))
+    print(f"{len(reached)} of {len(reached) + len(left)} errors were raised through a public command", file=sys.stderr)
 
 
 if __name__ == "__main__":

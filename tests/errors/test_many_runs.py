@@ -43,7 +43,10 @@ SWEEPS = [
     ({"metric": None, "metrics": []}, "f.yaml: metrics is no list; give a list of {name, goal}"),
     ({"metric": {"goal": "maximize"}}, "is not clear; give name and goal: maximize|minimize"),
     ({"command": "python"}, "f.yaml: command is no list of words; give a list, quoted where needed"),
-    ({"command": ["${project}", "${args}"]}, "f.yaml: cannot serve ${project} in command; use ${args_no_hyphens}, ${args}"),
+    (
+        {"command": ["${project}", "${args}"]},
+        "f.yaml: cannot serve ${project} in command; use ${args_no_hyphens}, ${args}",
+    ),
     ({"command": ["true"]}, 'f.yaml: command has no place for the values; add "${args}" at its end'),
     ({"method": "random"}, "f.yaml: says no number of trials; give --trials N, or run_cap in the file"),
 ]

@@ -115,12 +115,12 @@ WRONG = [
         "1 of 1 pool clips are held out for validation or test, first val/0001.mp4; label a pool without them",
     ),
     (
-        {f"{DATA}.pool": {"labels": "data/held.parquet", "root": "data"}, f"{DATA}.batch_size": 1},
-        {"held.parquet": [1.0]},
+        {f"{DATA}.pool": {"labels": "data/new.parquet", "root": "data/train"}, f"{DATA}.batch_size": 1},
+        {"new.parquet": [1.0]},
         "a batch of one clip cannot hold a labelled and a pool clip; give 2 or more",
     ),
     (
-        {f"{DATA}.pool": {"labels": "data/new.parquet", "root": "other"}},
+        {f"{DATA}.pool": {"labels": "data/new.parquet", "root": "data/train"}, f"{DATA}.batch_size": 2},
         {"new.parquet": [1.0]},
         "model.init_args.pool_loss: there is a pool but no loss on it; give one, or pool_weight: 0",
     ),
@@ -140,7 +140,7 @@ def put(root, files):
             for file in (root / "train").iterdir():
                 file.write_bytes(content)
         elif name.endswith(".parquet"):
-            id = "val/0001.mp4" if name == "held.parquet" else "x.mp4"
+            id = "val/0001.mp4" if name == "held.parquet" else "0001.mp4"
             write_pseudo_labels(root / name, [id], np.array(content), np.array([0.1]), ["x"], {})
         else:
             (root / name).write_text(content)

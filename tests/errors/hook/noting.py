@@ -19,24 +19,25 @@ COMMANDS = {(str(ROOT / "runtime/entry.py"), "main"), (str(ROOT / "experiments/_
 
 
 class _Noting(ast.NodeTransformer):
-    """`Name(...)` becomes `__noted__(Name(...), line)` for every name that may be a class."""
+    """`Name(...)` becomes `__noted__(Name(...), "Name(...)")` for every name that may be a class."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        source = ast.unparse(node)
         self.generic_visit(node)
         if not (isinstance(node.func, ast.Name) and node.func.id[:1].isupper()):
             return node
-        noted = ast.Call(ast.Name("__noted__", ast.Load()), [node, ast.Constant(node.lineno)], [])
+        noted = ast.Call(ast.Name("__noted__", ast.Load()), [node, ast.Constant(source)], [])
         return ast.fix_missing_locations(ast.copy_location(noted, node))
 
 
 def install() -> None:
     """Rewrite what is imported from now on, and write a line for each error to the file that SUGC_ERROR_SITES names."""
-    seen: set[tuple[str, int, bool]] = set()
+    seen: set[tuple[str, str, bool]] = set()
 
-    def noted(value: Any, line: int) -> Any:
+    def noted(value: Any, source: str) -> Any:
         if isinstance(value, BaseException):
             frame = sys._getframe(1)
-            place = (os.path.relpath(frame.f_code.co_filename, ROOT), line, is_public(frame))
+            place = (os.path.relpath(frame.f_code.co_filename, ROOT), source, is_public(frame))
             if place not in seen:
                 seen.add(place)
                 with open(os.environ["SUGC_ERROR_SITES"], "a", encoding="utf-8") as file:
