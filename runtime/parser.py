@@ -73,9 +73,9 @@ def _reason(line: str, owner: str, where: str) -> UserError | None:
         mend = f"did you mean --config {match[1]}?" if match[1].endswith((".yaml", ".yml")) else "options begin with --"
         return UserError(f"a lone word {match[1]!r}", where="command line", mend=mend)
     if match := re.search(r"following arguments are required: (.*)", line):
-        names = ", ".join(name.strip().partition(".")[2] or name.strip() for name in match[1].split(","))
+        lacking = ", ".join(name.strip().partition(".")[2] or name.strip() for name in match[1].split(","))
         mend = "give --config FILE; runnable ones are in configs/exp"
-        return UserError(f"no {names}", where="command line", mend=mend)
+        return UserError(f"no {lacking}", where="command line", mend=mend)
     if match := re.search(r"module '([^']+)' has no attribute '([^']+)'", line):
         module = importlib.import_module(match[1])
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]
