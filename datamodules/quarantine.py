@@ -88,4 +88,5 @@ class Quarantine:
 
 
 def _is_sound(row: dict[str, Any]) -> bool:
-    return isinstance(row.get("time"), float) and all(isinstance(row.get(name), str) for name in COLUMNS[:3])
+    seen = row.get("time")
+    return isinstance(seen, float) and 0 <= seen < 1e11 and all(isinstance(row.get(name), str) for name in COLUMNS[:3])

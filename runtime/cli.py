@@ -80,6 +80,9 @@ class CLI(LightningCLI):
             )
         if config.seed_everything is True or config.seed_everything is False:
             raise UserError("needs a number, so that a run can be repeated", where="seed_everything", mend="give 0")
+        if not 0 <= (config.seed_everything or 0) < 1 << 32:
+            told = f"{config.seed_everything} is no number of 32 bits"
+            raise UserError(told, where="seed_everything", mend="give 0 to 4294967295")
         experiment, variant = run_name(files)
         config.run.experiment = config.run.experiment or experiment or "unnamed"
         # Trials that W&B's agents start differ by their words alone, and must not share a folder.

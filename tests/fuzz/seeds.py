@@ -218,3 +218,11 @@ def configs(folder: Path) -> None:
         "base: base.yaml\nmodel:\n  init_args:\n    branches: {x: null, y: &y {class_path: a.D}}\n"
     )
     (folder / "aliases").write_text("data: &a\n  init_args: {root: x}\nmodel:\n  <<: *a\npaths: {p: *a, q: [*a]}\n")
+
+
+def recipes(folder: Path) -> None:
+    text = (ROOT / "tests" / "configs" / "tiny_student.yaml").read_text(encoding="utf-8")
+    text = text.replace("../../configs", f"{ROOT}/configs")
+    (folder / "plain").write_text(text)
+    interpolated = "paths: {root: data, n: 2}\ntrainer: {max_epochs: '${paths.n}'}\n"
+    (folder / "named").write_text(text.replace("trainer:\n  max_epochs: 3\n  log_every_n_steps: 1\n", interpolated))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from records.errors import UserError
 from tests.fuzz import seeds
 from tests.fuzz.mutations import mutate
@@ -34,6 +36,34 @@ def _repacked(sound: Sequence[bytes], chance: random.Random) -> bytes:
                 content = mutate(content, [each for _, each, _ in files], chance)
             new.writestr(name, content, kind)
     return packed.getvalue()
+
+
+VALUES = [
+    None, True, 0, -1, 2**63, 10**400, 1.5, float("nan"), float("-inf"), "", " ", "x", "1e3", "${oc.env:HOME}",
+    "${paths.x}", "${", "${data.init_args.root}", "${oc.env:NO_SUCH}", [], [None], {}, {"a": 1}, [[[[]]]], "../..",
+    "/dev/zero", "a" * 9999, "\U0001f600", "torch.nn.Linear", "os.system", {"class_path": "x"}, {"class_path": 3},
+    {"class_path": "os.system", "init_args": {"command": "false"}}, {"init_args": {}}, {1: 2},
+    {"class_path": "torch.nn.Linear", "init_args": {"in_features": "x"}},
+]  # fmt: skip
+
+
+def _revalued(sound: Sequence[bytes], chance: random.Random) -> bytes:
+    """YAML that can be read and says something else somewhere, so that the damage gets past the reading."""
+    whole = yaml.safe_load(chance.choice(sound))
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        place, key = whole, chance.choice(list(whole))
+        while isinstance(place[key], dict) and place[key] and chance.random() < 0.8:
+            place = place[key]
+            key = chance.choice(list(place))
+        if chance.random() < 0.15:
+            del place[key]
+        elif chance.random() < 0.15:
+            place[f"{key}{chance.choice(('x', '+', '.a', ' ', '-'))}"] = place.pop(key)
+        else:
+            place[key] = chance.choice(VALUES)
+        if not whole:
+            break
+    return yaml.safe_dump(whole, allow_unicode=True).encode()
 
 
 @dataclass(frozen=True)
@@ -228,6 +258,43 @@ def _config(folder: Path, data: bytes) -> None:
     run_name([path])
 
 
+class _Parsed(Exception):
+    """The command line was understood."""
+
+
+def _parse(folder: Path, data: bytes) -> None:
+    """A config file through all of train.py that comes before anything is built."""
+    from runtime import cli
+    from runtime.entry import cheap_checks
+
+    if not hasattr(cli.CLI, "kept"):
+        _build_the_parser_once(cli.CLI)
+    path = _put(folder, "config.yaml", data)
+    words = ["fit", "--config", str(path), "--run.root", str(folder / "runs")]
+    cheap_checks(words)
+    try:
+        cli.run(words)
+    except _Parsed:
+        return
+    except SystemExit as leaving:
+        raise UserError(f"left with {leaving.code}") from None
+
+
+def _build_the_parser_once(cli: type) -> None:
+    build, cli.kept = cli.setup_parser, {}
+
+    def setup_parser(self, *arguments) -> None:
+        if not cli.kept:
+            build(self, *arguments)
+            cli.kept.update(vars(self))
+        vars(self).update(cli.kept)
+
+    def stop(self) -> None:
+        raise _Parsed
+
+    cli.setup_parser, cli.before_instantiate_classes = setup_parser, stop
+
+
 def _one_at_least(path: Path, *readers: Callable[[Path], object]) -> None:
     """Every reader reads it or says why not; the case counts as read where one does."""
     refusals = []
@@ -261,4 +328,5 @@ TARGETS = {
     "checkpoint": Target(seeds.checkpoints, _checkpoint, _repacked),
     "arrays": Target(seeds.arrays, _arrays, _repacked),
     "config": Target(seeds.configs, _config),
+    "parse": Target(seeds.recipes, _parse, _revalued),
 }

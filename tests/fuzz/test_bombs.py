@@ -49,6 +49,7 @@ TOLD = {
 }
 
 
+@pytest.mark.slow
 def test_every_bomb_is_refused_with_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.bombs", str(tmp_path)]
     done = subprocess.run(
