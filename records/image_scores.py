@@ -52,11 +52,10 @@ def read_image_scores(path: str | Path) -> list[ImageScore]:
     file = ParquetColumns(path, "give image_scores.parquet of a run")
     metrics = [name for name in file.names if name not in _TEXT]
     words, figures = file.read(_TEXT, metrics)
-    rows = zip(*(words[name] for name in _TEXT), strict=True)
     return [
         ImageScore(
-            *(text or "" for text in texts),
-            {name: float(figures[name][row]) for name in metrics if not math.isnan(figures[name][row])},
+            **{name: words[name][row] or "" for name in _TEXT},
+            values={name: float(figures[name][row]) for name in metrics if not math.isnan(figures[name][row])},
         )
-        for row, texts in enumerate(rows)
+        for row in range(len(words["id"]))
     ]

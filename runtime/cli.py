@@ -78,6 +78,8 @@ class CLI(LightningCLI):
             raise UserError(
                 "no model", where="command line", mend="give --config FILE; runnable ones are in configs/exp"
             )
+        if not isinstance(config.trainer, jsonargparse.Namespace):
+            raise UserError(f"{config.trainer!r} is no trainer", where="trainer", mend="write its options below it")
         if config.seed_everything is True or config.seed_everything is False:
             raise UserError("needs a number, so that a run can be repeated", where="seed_everything", mend="give 0")
         if not 0 <= (config.seed_everything or 0) < 1 << 32:
