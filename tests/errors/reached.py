@@ -15,10 +15,8 @@ from tests.errors.sources import error_sites
 HOOK = Path(__file__).with_name("hook")
 
 
-def pytest_configure() -> None:
+def start() -> None:
     """Note errors in this process and in those that tests start."""
-    if "SUGC_ERROR_SITES" not in os.environ:
-        return
     os.environ["SUGC_ERROR_SITES"] = os.path.abspath(os.environ["SUGC_ERROR_SITES"])
     sys.path.insert(0, str(HOOK))
     from noting import install
@@ -56,3 +54,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+elif "SUGC_ERROR_SITES" in os.environ:
+    start()  # at once: a conftest imports what is to be rewritten before pytest is configured

