@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from records.images import write_image
+from tests.command import TINY
 
 VOTES = "rater,image,system_a,system_b,winner\n"
 TWO = "user-study build --out o.html --system a={world}/a --system b={world}/b"
@@ -31,6 +32,10 @@ WORDS = [
     ("assess {world}/kvq --checkpoint file", "--checkpoint file: not a loadable checkpoint ... "),
     ("assess {world}/kvq --checkpoint c --out t.txt", "--out t.txt: ends neither in .csv nor .parquet; choose one"),
     ("budget nowhere.yaml", "nowhere.yaml: no such config file; runnable configs are under configs/exp"),
+    (
+        "budget {tiny} --json file/o.json",
+        "the system refuses it (Not a directory); make room, or name a place that you",
+    ),
     ("budget empty.yaml", "names no model.init_args.network or no data.init_args.views; give an experiment file"),
     ("budget list.yaml", "list.yaml: holds a list, not keys; write `key: value` lines"),
     ("budget broken.yaml", "broken.yaml: not valid YAML ... mend the syntax there"),
@@ -138,7 +143,7 @@ def here(tmp_path, world):
 
 @pytest.mark.parametrize(("words", "told"), WORDS, ids=[f"{words[:30]}-{told[:30]}" for words, told in WORDS])
 def test_wrong_words_and_files(here, world, refused, says, words, told):
-    says(refused(*words.format(world=world).split()), told.replace("{{", "{").replace("}}", "}"))
+    says(refused(*words.format(world=world, tiny=TINY).split()), told.replace("{{", "{").replace("}}", "}"))
 
 
 def test_a_folder_of_another_recipe(here, refused, says):
