@@ -43,9 +43,11 @@ prove: setup
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-# Tables of the docs that are made from the configs.
+# Tables of the docs that are made from the configs and from the source.
 docs: setup
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_weights.py
+	$(BIN)/python docs/make_errors.py
 
 clean:
 	rm -rf .venv build *.egg-info

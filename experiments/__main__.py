@@ -11,7 +11,10 @@ from typing import NoReturn
 
 from records.errors import UserError, refused_by_system
 
-COMMANDS = ("assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "study", "sweep", "user-study")
+COMMANDS = (
+    "assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "study", "sweep",
+    "user-study",
+)  # fmt: skip
 
 
 class Words(argparse.ArgumentParser):

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from records.errors import UserError
 from records.limits import limit, raised
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Rows decoded at a time.
 GROUP = 65536
@@ -68,6 +69,8 @@ class ParquetColumns:
             if not (self.holds_texts(name) if name in texts else self.holds_numbers(name)):
                 wanted = "texts" if name in texts else "numbers"
                 self._refuse(f"its column {name} is of {self._types[name]}, not of {wanted}")
+        import numpy as np
+
         words: dict[str, list[Any]] = {name: [] for name in texts}
         figures: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in numbers}
         try:
@@ -136,7 +139,8 @@ def _words(column: Any) -> list[Any]:
     return [None if place is None else held[place] for place in column.indices.to_pylist()]
 
 
-def _figures(column: Any) -> np.ndarray:
+def _figures(column: Any) -> "np.ndarray":
+    import numpy as np
     import pyarrow as pa
 
     return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)

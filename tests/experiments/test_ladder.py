@@ -93,7 +93,7 @@ def test_what_is_drawn_for_a_clip_depends_on_seed_and_path_alone(tmp_path):
         {"color_range": 2, "colorspace": 1, "pix_fmt": "yuv420p"},
         *({"rotation": (angle, flip, False)} for angle in (90.0, 180.0, 270.0) for flip in (False, True)),
     ],
-    ids=str,
+    ids=lambda form: " ".join(form) + str(form.get("rotation", form.get("pix_fmt", ""))),
 )
 def test_encoding_keeps_size_times_turn_and_colours(form, tmp_path):
     source = make_clip(tmp_path / "clip.mp4", 6, crf="10", **form)

@@ -1,0 +1,36 @@
+"""The page of promises names tests that exist and figures that were measured, and is not stale."""
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+
+from tests.command import ROOT
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_reliability", ROOT / "docs/make_reliability.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_promise_names_tests_that_exist(maker: ModuleType) -> None:
+    for row in maker.promises():
+        assert row["tests"], row["promise"]
+        for test in row["tests"]:
+            file, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
+def test_every_figure_was_measured_and_is_shown(maker: ModuleType) -> None:
+    keys, figures = [row["key"] for row in maker.promises() if "key" in row], maker.figures()
+    assert not [key for key in keys if not any(name.startswith(key) for name in figures)], "never measured"
+    assert not [name for name in figures if not name.startswith(tuple(keys))], "shown nowhere"
+
+
+def test_the_page_is_as_it_would_be_made_now(maker: ModuleType) -> None:
+    page = maker.PAGE.read_text(encoding="utf-8")
+    assert maker.with_table(page) == page
