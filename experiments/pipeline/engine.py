@@ -5,12 +5,15 @@ import fcntl
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from experiments.pipeline.job import ENGINE
+from experiments.search.trial import identity
 from records.errors import UserError
 
 # Every process of a study carries its folder under this name.
@@ -33,7 +36,7 @@ def only_engine(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError("another process runs this study", where=str(folder), mend="wait for it") from None
-        endprocesses(folder)
+        end_processes(folder)
         yield
 
 
@@ -59,6 +62,8 @@ def run(
     if dry:
         words.append("--dry-run")
     environment = {**os.environ, MARK: str(folder.resolve())}
+    if mine := identity(os.getpid()):
+        environment[ENGINE] = f"{socket.gethostname()} {mine}"
     with (folder / "snakemake.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             words,
@@ -73,12 +78,12 @@ def run(
                 time.sleep(PAUSE)
                 look()
         except BaseException:
-            endprocesses(folder)
+            end_processes(folder)
             raise
     return process.returncode
 
 
-def endprocesses(folder: Path) -> None:
+def end_processes(folder: Path) -> None:
     """Ask every process of the study to save its state and end, and kill what has not after a while."""
     until = time.monotonic() + PATIENCE
     for sign in (signal.SIGTERM, signal.SIGKILL):

@@ -5,14 +5,18 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.search.trial import identity
 from records.files import write_json
 
+# In the environment of every process of a study: host, process id and start of the study's own process.
+ENGINE = "SUGC_STUDY_ENGINE"
 # Seconds between two looks for a free GPU.
 PAUSE = 1.0
 
@@ -29,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1)
     args = parser.parse_args(words[:split])
     command = words[split + 1 :]
+    if engine_is_gone():
+        return 1  # Snakemake lives on and would begin one job after the other
     log, record = args.log.resolve(), args.record.resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
     devices = args.gpus.split(",") if args.gpus else []
@@ -40,11 +46,20 @@ def main(arguments: list[str] | None = None) -> int:
         )
         # A run saves its state on SIGTERM.
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        code = process.wait()
+        while (code := process.poll()) is None:
+            time.sleep(PAUSE / 5)
+            if engine_is_gone():
+                process.terminate()
     if code == 0:
         told = {"state": "done", "seconds": round(time.time() - began, 1), "ended": time.time(), "command": command}
         write_json(record, told)
     return code if code >= 0 else 128 - code
+
+
+def engine_is_gone() -> bool:
+    """Whether the study's own process, on this machine, was killed; False where nobody can tell."""
+    host, _, known = os.environ.get(ENGINE, "").partition(" ")
+    return bool(known) and host == socket.gethostname() and identity(int(known.split()[0])) != known
 
 
 @contextlib.contextmanager

@@ -146,12 +146,7 @@ class Engine:
         del self.running[trial.number]
         if why:
             trial.set_user_attr(REASON, why)
-        try:
-            self.study.tell(trial, values if state == "complete" else None, state=TrialState[state.upper()])  # type: ignore[arg-type]
-        except RuntimeError as error:
-            # A grid that is spent asks a loop to stop that is not Optuna's.
-            if "Study.stop" not in str(error):
-                raise
+        self.study.tell(trial, values if state == "complete" else None, state=TrialState[state.upper()])  # type: ignore[arg-type]
         told = ", ".join(f"{value:.4g}" for value in values or [] if value is not None) or why
         done = sum(each.state.is_finished() for each in counted(self.study))
         print(f"[{done}/{self.limit}] trial {trial.number} {state}: {told}", flush=True)

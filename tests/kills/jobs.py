@@ -1,5 +1,6 @@
 """Every command that survives kills, at smallest settings; one more is one more entry in ``FITS`` or ``STAGES``."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,61 @@ def tiny_base(workplace: Path) -> Job:
     )
 
 
+def sweep(workplace: Path) -> Job:
+    """Trials of a stand-in, two at a time, on a grid: which trial is which does not depend on when it is started."""
+    program = ROOT / "tests/experiments/search/program.py"
+    told = {
+        "program": "program.py",
+        "method": "grid",
+        "metric": {"name": "val/final_score", "goal": "maximize"},
+        "parameters": {"rate": {"values": [0.1, 0.2, 0.3, 0.45, 0.7, 0.9]}, "pause": {"value": 0.4}},
+    }
+
+    def prepare(folder: Path) -> None:
+        (folder / "program.py").symlink_to(program)
+        (folder / "s.yaml").write_text(yaml.safe_dump(told))
+
+    def outcome(folder: Path) -> dict[str, Any]:
+        with (folder / "sweeps/s/trials.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = {row["rate"]: (row["state"], row["val/final_score"], row["rank"]) for row in rows}
+        lines = {row["rate"]: len(read_lines(folder / "runs" / row["run"] / "metrics.jsonl")) for row in rows}
+        return {"trials": len(rows), **found, **{f"lines of {rate}": count for rate, count in lines.items()}}
+
+    return Job(
+        words=(*COMMANDS, "sweep", "s.yaml", "--jobs", "2"),
+        prepare=prepare,
+        grown=lambda folder: sum(len(read_lines(log)) for log in folder.glob("runs/*/*/metrics.jsonl")),
+        outcome=outcome,
+        attacks=("kill", "main", "term"),
+    )
+
+
+def study(workplace: Path) -> Job:
+    """Jobs that take a while, over a matrix."""
+    run = ["sh", "-c", "sleep 1; echo ${letter}${seed} > made-${letter}${seed}.txt"]
+    told = {
+        "axes": {"letter": ["a", "b", "c"], "seed": [0, 1]},
+        "stages": {
+            "make": {"over": ["letter", "seed"], "run": run},
+            "join": {"needs": "make", "run": ["sh", "-c", "cat made-*.txt > ${study}/table.md"]},
+        },
+        "report": "table.md",
+    }
+
+    def outcome(folder: Path) -> dict[str, Any]:
+        done = sorted(path.name for path in (folder / "studies/s/done").glob("*.json"))
+        return {"done": done, "table": (folder / "studies/s/table.md").read_text()}
+
+    return Job(
+        words=(*COMMANDS, "study", "s.yaml"),
+        prepare=lambda folder: (folder / "s.yaml").write_text(yaml.safe_dump(told, sort_keys=False)),
+        grown=lambda folder: len([*(folder / "studies/s/done").glob("*.json")]),
+        outcome=outcome,
+        attacks=("kill", "main", "term"),
+    )
+
+
 def steps(run: Path) -> int:
     """Training steps that the record tells of, repeated ones too."""
     record = run / "metrics.jsonl"
@@ -343,4 +399,6 @@ STAGES: dict[str, tuple[Callable[[Path], Job], int]] = {
     "prepare mini-kwaisr": (mini_kwaisr, 2),
     "prepare ladder": (ladder, 2),
     "prepare tiny-base": (tiny_base, 2),
+    "sweep": (sweep, 3),
+    "study": (study, 3),
 }

@@ -13,7 +13,12 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc"),
 ]
 TALLY = Tally()
-NEEDS = {"prepare mini-kvq": ("vmaf_torch", "skimage", "sklearn"), "prepare mini-kwaisr": ("skimage", "sklearn")}
+NEEDS = {
+    "prepare mini-kvq": ("vmaf_torch", "skimage", "sklearn"),
+    "prepare mini-kwaisr": ("skimage", "sklearn"),
+    "sweep": ("optuna",),
+    "study": ("snakemake",),
+}
 
 
 @pytest.fixture(scope="module")
