@@ -17,7 +17,7 @@ Made from the source by `make docs`; search it for the words of your message. A 
 `error: WHERE: WHAT; THE MEND`. Here `<name>` stands for a value, and ` / ` between what may be said. An error that ends
 in a traceback is a fault of ours.
 
-Exit codes: 0 done; 1 a check did not hold; 2 the input is wrong; 130, 138 and 143 interrupted by a signal. Where the table
+Exit codes: 0 done; 1 a check did not hold; 2 the input is wrong; 130, 138, 143 stopped by a signal. Where the table
 says *file*, the error is about one video or picture: in a set it is counted, listed (`quarantine.csv` of the run, the
 column `error` of a table) and passed over; it ends a command only where that file is all there is, or the configuration
 says `on_unreadable: fail`.
