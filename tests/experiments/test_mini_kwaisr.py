@@ -39,7 +39,9 @@ def command(root: Path, *words: str) -> int:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    # What a killed writer left is swept once it is a minute old.
+    found = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".tmp"]
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -90,7 +90,7 @@ def test_a_changed_command_runs_again_with_what_needs_it(tmp_path: Path) -> None
     study_file(tmp_path, fit={"needs": "data", "over": "seed", "run": step("other", "${seed}")})
     assert experiments("study", tmp_path / "s.yaml", "--jobs", "2", cwd=tmp_path).returncode == 0
     assert (tmp_path / "studies/s/done/data.json").stat().st_mtime_ns == before
-    assert [line for line in steps(tmp_path) if line.startswith("start other")] == ["start other 0", "start other 1"]
+    assert sorted(line for line in steps(tmp_path) if "start other" in line) == ["start other 0", "start other 1"]
 
 
 @pytest.mark.slow
