@@ -29,7 +29,7 @@ def figure(key: str | None, measured: dict[str, str]) -> str:
     found = {
         name.removeprefix(key).lstrip(":, "): told for name, told in sorted(measured.items()) if name.startswith(key)
     }
-    return "<br>".join(f"{name}: {told}" if name else told for name, told in found.items())
+    return "<br>".join(f"{name}: {told}" if name else told for name, told in found.items()) or "not measured yet"
 
 
 def keep(lines: Path) -> None:
