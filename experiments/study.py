@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Run it, and show how it ended; 1 when a stage failed."""
     import importlib.util
 
-    from experiments.pipeline.engine import only_engine, run
+    from experiments.folder_lock import held
+    from experiments.pipeline.engine import end_processes, run
     from experiments.pipeline.outcome import Progress, show_outcome, show_plan, write_report
     from experiments.pipeline.plan import plan, snakefile
     from experiments.pipeline.study_file import read_study
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.jobs} is less than 1", where="--jobs", mend="give 1 or more")
     folder = args.out or Path("studies") / study.name
     jobs = plan(study, folder)
-    with only_engine(folder):
+    with held(folder, "study"):
+        end_processes(folder)  # what a killed one left running
         write_text(folder / "Snakefile", snakefile(jobs, Path.cwd(), args.gpus))
         if args.dry_run:
             show_plan(study, jobs, folder)

@@ -44,11 +44,12 @@ def run(args: argparse.Namespace) -> int:
         import optuna  # noqa: F401
     except ModuleNotFoundError:
         raise UserError("optuna is not there", where="sweep", mend="pip install 'sugc-lab[sweep]'") from None
+    from experiments.folder_lock import held
     from experiments.search.dry import dry_run
     from experiments.search.engine import Engine
     from experiments.search.report import ranking, write_report
     from experiments.search.space import space_of
-    from experiments.search.storage import only_engine, open_study
+    from experiments.search.storage import open_study
     from experiments.search.terminal import show
 
     for name in ("trials", "jobs"):
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     gpus = _shares(args.gpus, args.jobs)
     limit = args.trials or sweep.run_cap or _whole_grid(sweep, space)
     folder = args.out or Path("sweeps") / sweep.name
-    with only_engine(folder):
+    with held(folder, "sweep", "wait for it, or share a database by --storage URL"):
         study = open_study(sweep, space, folder, args.storage, args.seed)
         engine = Engine(sweep, space, study, folder, args.runs, limit, args.jobs, gpus, extra, args.take_over)
         try:

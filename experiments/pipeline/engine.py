@@ -1,7 +1,6 @@
 """Hand a plan to Snakemake, and leave nothing of it running when this process ends."""
 
 import contextlib
-import fcntl
 import os
 import shlex
 import signal
@@ -9,35 +8,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from experiments.pipeline.job import ENGINE
 from experiments.search.trial import identity
-from records.errors import UserError
 
 # Every process of a study carries its folder under this name.
 MARK = "SUGC_STUDY"
 PATIENCE = 60.0
 # Seconds between two looks.
 PAUSE = 0.5
-
-
-@contextlib.contextmanager
-def only_engine(folder: Path) -> Iterator[None]:
-    """Hold the study's folder for this process, after ending what a killed one left running.
-
-    Raises:
-        UserError: Another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError("another process runs this study", where=str(folder), mend="wait for it") from None
-        end_processes(folder)
-        yield
 
 
 def run(

@@ -1,10 +1,7 @@
 """Where the trials of a sweep stand: a journal file on one machine, a database for many."""
 
-import fcntl
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +13,6 @@ if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "journal.jsonl"
-
-
-@contextmanager
-def only_engine(folder: Path) -> Iterator[None]:
-    """Hold the sweep's folder for this process.
-
-    Raises:
-        UserError: Another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            what = "another process runs this sweep"
-            raise UserError(what, where=str(folder), mend="wait for it, or share a database by --storage URL") from None
-        yield
 
 
 def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, seed: int) -> "optuna.Study":

@@ -36,7 +36,7 @@ class Outcome:
         """Faults as a text, with the command that runs one of them again."""
         lines = [f"{len(self.faults)} of {self.cases} cases are faults"]
         for (name, case), fault in list(self.faults.items())[:shown]:
-            lines += [f"python -m tests.fuzz.worker {name} /tmp/fuzz {case} 1", fault]
+            lines += [f"python -m tests.fuzz.worker {name} FOLDER {case} 1", fault]
         return "\n".join(lines)
 
 
