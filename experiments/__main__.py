@@ -12,7 +12,7 @@ from typing import NoReturn
 from records.errors import UserError, refused_by_system
 
 COMMANDS = (
-    "assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "study", "sweep",
+    "analyse", "assess", "budget", "check-data", "compare", "doctor", "enhance", "prepare", "score", "study", "sweep",
     "user-study",
 )  # fmt: skip
 

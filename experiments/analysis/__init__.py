@@ -1,0 +1,1 @@
+"""Questions that finished runs answer, one module each."""
