@@ -1,4 +1,4 @@
-"""Analyse finished runs for one question: slicing, blends of candidates, agreement with people, transfer, cost frontier.
+"""Analyse finished runs for one question: slicing, blends, agreement with people, transfer, cost frontier.
 
 Each question is one module of `experiments/analysis/`; a study in `configs/study/` runs what it needs first.
 """
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
     for name in QUESTIONS:
         module = importlib.import_module(f"experiments.analysis.{name}")
-        words = names.add_parser(name, help=module.__doc__.partition("\n")[0], description=module.__doc__)
+        words = names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0], description=module.__doc__)
         module.add_arguments(words)
         words.add_argument("--out", type=Path, required=True, metavar="DIR", help="write report, tables, pictures here")
         words.set_defaults(analyse=module.run)
