@@ -36,9 +36,10 @@ slow: setup
 	$(PYTEST) -m slow
 
 prove: setup
-	rm -f .proven.jsonl
-	SUGC_PROVEN=$(CURDIR)/.proven.jsonl $(BIN)/python -m pytest -q -m prove
+	rm -rf .proven.jsonl .proven-studies
+	SUGC_PROVEN=$(CURDIR)/.proven.jsonl SUGC_STUDIES=$(CURDIR)/.proven-studies $(PYTEST) -m prove
 	$(BIN)/python docs/make_reliability.py --measured .proven.jsonl
+	$(BIN)/python docs/make_studies.py .proven-studies
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -1,6 +1,7 @@
 """Run the public commands as a user would, in processes of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,15 @@ def experiments(*words: object, cwd: Path, timeout: float = 600) -> subprocess.C
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+def tracked_copy(folder: Path) -> Path:
+    """A copy of the tracked files as a fresh clone has them, with this environment, which stands already."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, tracked.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    for name in ("pyproject.toml", "constraints.txt", "weight-packages.txt"):
+        os.utime(folder / name, (0, 0))  # so that make takes the environment for newer
+    return folder

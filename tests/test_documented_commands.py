@@ -3,13 +3,12 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, environment
+from tests.command import ROOT, environment, tracked_copy
 
 FENCE = re.compile(r"^```(sh(?: gpu| prove)?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # `.ci/run` itself types these; a test that did would run itself.
@@ -59,14 +58,7 @@ def test_commands_that_need_a_gpu_are_read_to_their_last_key(
 
 @pytest.mark.slow
 def test_commands_run_as_printed(tmp_path: Path) -> None:
-    copy = tmp_path / "clone"
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    for name in filter(None, tracked.split("\0")):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, copy / name)
-    (copy / ".venv").symlink_to(ROOT / ".venv")
-    for name in ("pyproject.toml", "constraints.txt", "weight-packages.txt"):
-        os.utime(copy / name, (0, 0))  # the environment stands already
+    copy = tracked_copy(tmp_path / "clone")
     path = f"{copy / '.venv/bin'}:{os.environ['PATH']}"
     env = {key: value for key, value in environment(PATH=path).items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")}
     for kind, command in commands():
