@@ -61,6 +61,22 @@ def plcc_fit4(prediction: ArrayLike, target: ArrayLike) -> float:
     return max(straight, plcc(_shape(p, *_best_shape(p, y)), y))
 
 
+def rmse_fit4(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Root mean squared error after the map of :func:`plcc_fit4`: what is left once the scale is given away.
+
+    The map is a least-squares fit, so its error is the spread of the labels that the correlation leaves. Reversed
+    predictions earn nothing: the best map that may only rise is then flat.
+
+    Returns:
+        The error in label units; nan where :func:`plcc_fit4` is.
+
+    >>> round(rmse_fit4([10, 20, 30, 40, 50], [1, 2, 3, 4, 5]), 6)
+    0.0
+    """
+    correlation = max(plcc_fit4(prediction, target), 0.0)
+    return float(np.std(np.asarray(target, np.float64)) * np.sqrt(1 - correlation**2))
+
+
 def logistic4(prediction: ArrayLike, target: ArrayLike) -> Callable[[ArrayLike], Floats] | None:
     """The map behind :func:`plcc_fit4`, from predictions to label units, for drawing.
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from metrics.correlation import krocc, plcc_fit4, rmse, rmse_fit4
 from runtime.end_screen import with_change, with_interval
 from runtime.summary import Judged, compare, judged
 
@@ -35,9 +36,10 @@ class QualityOutcome:
             return None
         bootstrap, prediction = self.ours.draws()
         known = {name: value for name, value in bootstrap.whole(prediction).items() if value == value}
-        # In label units: a prediction may rank well and still be off in scale.
-        errors = [row.prediction - float(row.target or 0) for row in self.ours.rows]
-        known["rmse"] = (sum(error**2 for error in errors) / len(errors)) ** 0.5
+        # Raw error in label units, and what is left of it after a fit: a prediction may rank well and be off in scale.
+        for figure in (krocc, plcc_fit4, rmse, rmse_fit4):
+            value = figure(prediction, bootstrap.target)
+            known |= {figure.__name__: value} if value == value else {}
         more = {"score": known.get(self.ours.score_name), "interval": self.ours.interval()}
         return {**known, "n": len(self.ours.rows), **more}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import curve_fit
 
-from metrics.correlation import krocc, mean_ranks, plcc, plcc_fit4, rmse, srocc
+from metrics.correlation import krocc, logistic4, mean_ranks, plcc, plcc_fit4, rmse, rmse_fit4, srocc
 
 REFERENCES = [(srocc, stats.spearmanr), (plcc, stats.pearsonr), (krocc, stats.kendalltau)]
 
@@ -116,6 +116,16 @@ def test_fit4_does_not_hide_reversed_predictions():
 
 def test_fit4_of_few_rows_is_no_value():
     assert math.isnan(plcc_fit4([1, 2, 3, 4], [1, 2, 3, 5]))
+    assert math.isnan(rmse_fit4([1, 2, 3, 4], [1, 2, 3, 5]))
+
+
+def test_the_error_after_the_fit_is_that_of_the_fitted_map_in_any_unit():
+    p, y = data(60)
+    p = np.tanh(p - 3.2)
+    curve = logistic4(p, y)
+    assert rmse_fit4(p, y) == pytest.approx(rmse(curve(p), y), rel=1e-6)
+    assert rmse_fit4(100 * p + 7, y) == pytest.approx(rmse_fit4(p, y), rel=1e-4) and rmse(100 * p + 7, y) > 10
+    assert rmse_fit4(-p, y) == pytest.approx(y.std(), rel=0.03)
 
 
 def test_fit4_finds_nothing_in_the_last_digits_of_a_shoulder():
