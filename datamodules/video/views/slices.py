@@ -78,8 +78,13 @@ class DensitySlices(View):
         return self.sampler.indices(timeline, draw)
 
     def look(self, timeline: Timeline, draw: Draw) -> int | None:
-        """The middle key frame, on which the tiles are chosen; the earlier one of two."""
-        return None if self.per_frame else self._middle(timeline, draw)
+        """The middle key frame, on which the tiles are chosen; none where each frame has its own."""
+        return None if self.per_frame else self.middle(timeline, draw)
+
+    def middle(self, timeline: Timeline, draw: Draw) -> int:
+        """The middle key frame; the earlier one of two."""
+        indices = sorted(self.frames(timeline, draw))
+        return indices[(len(indices) - 1) // 2]
 
     def seen(self, picture: Picture, draw: Draw) -> "DensitySlices":
         """This view with the tiles of one frame."""
@@ -126,11 +131,7 @@ class DensitySlices(View):
             A picture of the middle key frame with grid, densities and chosen tiles, uint8 (height, width, 3), and the
             tiles themselves.
         """
-        rgb = next(iter(reader.pictures([self._middle(reader.timeline, draw)]))).rgb()
+        rgb = next(iter(reader.pictures([self.middle(reader.timeline, draw)]))).rgb()
         slicing = self.slicing(rgb)
         shown = resized(rgb, slicing.height, slicing.width).permute(1, 2, 0).numpy()
         return overlay(shown, slicing.boxes, slicing.densities, slicing.chosen), slicing
-
-    def _middle(self, timeline: Timeline, draw: Draw) -> int:
-        indices = sorted(self.frames(timeline, draw))
-        return indices[(len(indices) - 1) // 2]
