@@ -1,3 +1,3 @@
 """Names of the questions, in the order that help lists them."""
 
-QUESTIONS: tuple[str, ...] = ()
+QUESTIONS: tuple[str, ...] = ("distillation",)
