@@ -6,6 +6,7 @@ sum is called a partial score, which compares with no whole one.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def _score(args: argparse.Namespace, items: "list[Item]", wanted: "Files", lr: "
 
     convention = PRESETS[args.preset]
     model, told_of_model = load_model(args.niqe) if args.niqe else (None, None)
-    sources = Sources(convention, model, _weights(args.weights), learned_distances(), args.allow_download)
+    sources = Sources(convention, model, weight_files(args.weights), learned_distances(), args.allow_download)
     metrics = build_all(args.metrics or DEFAULT, sources)
     if args.metrics and metrics.missing:
         what = next(iter(metrics.missing.values()))
@@ -123,7 +124,12 @@ def _score(args: argparse.Namespace, items: "list[Item]", wanted: "Files", lr: "
         raise not_written(error.filename, error) from None
 
 
-def _weights(words: list[str]) -> dict[str, Path]:
+def weight_files(words: Sequence[str]) -> dict[str, Path]:
+    """Local checkpoints by metric.
+
+    Raises:
+        UserError: A word is not NAME=FILE, no metric of the name takes weights, or the file is not there.
+    """
     from metrics.sr.registry import METRICS
 
     files = {name: Path(file) for name, file in _pairs(words, "--weights").items()}
@@ -136,7 +142,7 @@ def _weights(words: list[str]) -> dict[str, Path]:
     return files
 
 
-def _pairs(words: list[str], option: str) -> dict[str, str]:
+def _pairs(words: Sequence[str], option: str) -> dict[str, str]:
     found = {}
     for word in words:
         name, equals, value = word.partition("=")

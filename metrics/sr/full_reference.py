@@ -107,6 +107,23 @@ def ms_ssim(sr: Picture, hr: Picture, convention: Convention = OFFICIAL) -> floa
     return float(multiscale_structural_similarity_index_measure(pair[0], pair[1], data_range=255.0))
 
 
+def l1(sr: Picture, hr: Picture) -> float:
+    """Mean absolute difference of the three channels, of whole pictures whatever the convention.
+
+    Args:
+        sr: (height, width, 3) uint8 RGB, the picture judged.
+        hr: (height, width, 3) uint8 RGB, the original.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        ValueError: As :func:`psnr`.
+    """
+    first, second = _compared(sr, hr, RGB, 1)
+    return float(np.mean(np.abs(first - second)) / 255)
+
+
 def luma(picture: Picture) -> NDArray[np.float64]:
     """BT.601 luma of studio range, 16 to 235, rounded to float32 on the way as the challenge's scorer does.
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.sr.full_reference import OFFICIAL, Convention, ms_ssim, psnr, ssim
+from metrics.sr.full_reference import OFFICIAL, Convention, l1, ms_ssim, psnr, ssim
 from metrics.sr.niqe import NIQEModel, niqe
 from metrics.sr.piqe import piqe
 
@@ -59,6 +59,7 @@ METRICS = {
         Metric("niqe", "NIQE", "lower", False, "all", "--fit-niqe FOLDER"),
         Metric("st_lpips", "ST-LPIPS, alex", "lower", True, "synthetic", "pip install --no-deps stlpips-pytorch"),
         Metric("ms_ssim", "MS-SSIM", "higher", True, "synthetic"),
+        Metric("l1", "L1", "lower", True, "synthetic"),
     )
 }
 DEFAULT = ("psnr", "ssim", "lpips", "musiq", "maniqa", "clipiqa", "piqe", "niqe", "st_lpips")
@@ -112,6 +113,8 @@ def build(name: str, sources: Sources) -> Scorer:
     if name in ("psnr", "ssim", "ms_ssim"):
         compare = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}[name]
         return Scorer(metric, lambda sr, hr: compare(sr, _there(hr), convention))
+    if name == "l1":
+        return Scorer(metric, lambda sr, hr: l1(sr, _there(hr)))
     if name == "piqe":
         return Scorer(metric, lambda sr, hr: piqe(sr))
     if name == "niqe":

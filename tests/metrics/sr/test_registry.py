@@ -65,6 +65,9 @@ def test_those_that_always_work():
     assert build("psnr", Sources()).score(SR, HR) == psnr(SR, HR)
     assert build("ssim", Sources(convention=RGB)).score(SR, HR) == ssim(SR, HR, RGB)
     assert build("piqe", Sources()).score(SR, None) > 0
+    off = HR.copy()
+    off[:4, :4, 1] ^= 1  # one channel of 16 pixels of 48x40, by a grey level of 255
+    assert build("l1", Sources()).score(off, HR) == pytest.approx(16 / (3 * 48 * 40) / 255)
     with pytest.raises(ValueError, match="no original"):
         build("psnr", Sources()).score(SR, None)
     with pytest.raises(ValueError, match="'pnsr'"):
