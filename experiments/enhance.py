@@ -194,8 +194,9 @@ def _enhancer(args: argparse.Namespace) -> tuple["Enhancer", dict[str, Any]]:
     if args.baseline:
         try:
             model = load_baseline(args.baseline)
-        except FileNotFoundError as error:
-            what, _, mend = str(error).rpartition("; ")
+        except (FileNotFoundError, ValueError) as error:
+            what, _, mend = str(error).partition("; ")
+            mend = mend or "install the package of its weights again"
             raise UserError(what, where=f"--baseline {args.baseline}", mend=mend) from None
         tiles = Tiles(groupnorm_stats=args.groupnorm_stats, **({} if args.tile is None else _pixels(args.tile)))
     else:
