@@ -6,6 +6,7 @@ from pathlib import Path
 from experiments.build_folder import clip_bar, positive
 from experiments.features.importing import add_features
 from experiments.ladder.command import add_ladder
+from experiments.mini_kvq.sets import add_mini_sets
 from experiments.mini_kwaisr.command import add_mini_kwaisr
 from experiments.tiny_base.command import add_tiny_base
 
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mini.add_argument("--contents", type=int, metavar="N", help="only so many labelled contents, for a quick look")
     mini.add_argument("--seconds", type=float, metavar="T", help="cut every clip to this length")
     mini.set_defaults(prepare=prepare_mini_kvq)
+    add_mini_sets(names)
     add_mini_kwaisr(names)
     add_tiny_base(names)
     add_features(names)

@@ -114,6 +114,19 @@ def interval(draws: ArrayLike, level: float = 0.95) -> Interval | None:
     return float(low), float(high)
 
 
+def two_sided(draws: ArrayLike) -> float:
+    """Twice the smaller share of draws at or beyond no change, 1 over their number at least; 1 where none has a value.
+
+    >>> two_sided([-1.0, 1.0, 2.0, 3.0])
+    0.5
+    """
+    values = np.asarray(draws, np.float64)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 1.0
+    return min(1.0, max(2 * float(min(np.mean(known <= 0), np.mean(known >= 0))), 1 / len(known)))
+
+
 def difference(
     bootstrap: ContentBootstrap, first: ArrayLike, second: ArrayLike, score: str = "final"
 ) -> tuple[Interval | None, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metrics.bootstrap import SCORES, ContentBootstrap, difference, interval
+from metrics.bootstrap import SCORES, ContentBootstrap, difference, interval, two_sided
 
 
 def data(contents=12, versions=5, seed=0, ties=True):
@@ -143,3 +143,10 @@ def test_lengths_must_agree():
         ContentBootstrap([1, 2, 3], ["a", "b"])
     with pytest.raises(ValueError, match="3 targets"):
         ContentBootstrap([1, 2, 3], ["a", "b", "c"]).scores([1, 2])
+
+
+def test_two_sided_counts_the_smaller_side_twice_and_never_says_never():
+    assert two_sided([-1.0, 0.0, 1.0, 2.0, math.nan]) == 1.0
+    assert two_sided(np.arange(1, 101)) == 0.01
+    assert two_sided(np.r_[-np.arange(1, 4), np.arange(1, 98)]) == 0.06
+    assert two_sided([math.nan]) == 1.0
