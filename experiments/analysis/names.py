@@ -1,3 +1,6 @@
 """Names of the questions, in the order that help lists them."""
 
-QUESTIONS: tuple[str, ...] = ("distillation",)
+QUESTIONS: tuple[str, ...] = (
+    "distillation",
+    "transfer",
+)
