@@ -146,7 +146,7 @@ def read_clips(path: Path, seed: int = 0) -> Clips:
     if len(set(contents)) < 2:
         told = "shows a single content, of which nothing can be drawn"
         raise UserError(told, where=str(path), mend="label more contents")
-    draws = ContentBootstrap([row.score for row in rows], contents, draws=DRAWS, seed=seed)
+    draws = ContentBootstrap([row.score or 0.0 for row in rows], contents, draws=DRAWS, seed=seed)
     return Clips(path, tuple(row.id for row in rows), len(set(contents)), draws)
 
 
