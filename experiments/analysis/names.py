@@ -3,4 +3,5 @@
 QUESTIONS: tuple[str, ...] = (
     "distillation",
     "transfer",
+    "slicing",
 )
