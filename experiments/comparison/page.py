@@ -52,7 +52,7 @@ def page(found: Comparison, pictures: Sequence[Path]) -> str:
         parts.append(f"<figure>{text[text.index('<svg') :]}</figure>")
     heads, rows = figure_table(found)
     if rows:
-        parts.append(f"<h2>All figures, means over seeds</h2>{_table(heads, rows)}")
+        parts.append(f"<h2>All figures, mean \u00b1 sd over seeds</h2>{_table(heads, rows)}")
     if keys := list(found.rows[0].differs):
         head = "".join(f"<th>{html.escape(row.name)}</th>" for row in found.rows)
         body = "".join(

@@ -25,7 +25,7 @@ class Row:
         gmacs: 10^9 multiply-accumulates a video.
         params_m: Million parameters.
         minutes: Mean minutes of training.
-        figures: Mean over seeds of every figure that all runs have.
+        figures: Mean and sample standard deviation over seeds of every figure that all runs have.
         made_from: What its first run was made from, a line each.
         differs: Keys of the configuration that are not the same in all variants, with this one's values.
     """
@@ -40,7 +40,7 @@ class Row:
     gmacs: float | None
     params_m: float | None
     minutes: float | None
-    figures: Mapping[str, float]
+    figures: Mapping[str, Spread]
     made_from: Sequence[str]
     differs: Mapping[str, Any]
 
@@ -144,7 +144,7 @@ def _row(
         gmacs=_number(runs[0].summary.get("gmacs")),
         params_m=_number(runs[0].summary.get("params_m")),
         minutes=_minutes(runs),
-        figures=_means([run.figures(split) for run in runs]),
+        figures=_spreads([run.figures(split) for run in runs]),
         made_from=made_from(runs[0], known),
         differs={key: runs[0].config.get(key) for key in different},
     )
@@ -155,9 +155,9 @@ def _minutes(runs: Sequence[Run]) -> float | None:
     return sum(known) / len(known) / 60 if known else None
 
 
-def _means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _spreads(figures: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     names = sorted(set.intersection(*(set(each) for each in figures)))
-    return {name: sum(each[name] for each in figures) / len(figures) for name in names}
+    return {name: spread([each[name] for each in figures]) for name in names}
 
 
 def _number(value: Any) -> float | None:

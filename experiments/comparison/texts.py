@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.comparison.statistics import Spread
 from experiments.comparison.table import Comparison, Row, verdict
 
 HEADS = (
@@ -65,9 +66,14 @@ def figure_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of every figure that the runs tell; no rows where they tell only the score."""
     names = list(dict.fromkeys(name for row in found.rows for name in row.figures))
     rows = [
-        [row.name, *(f"{row.figures[name]:.4f}" if name in row.figures else "" for name in names)] for row in found.rows
+        [row.name, *(_over_seeds(row.figures[name]) if name in row.figures else "" for name in names)]
+        for row in found.rows
     ]
     return ["variant", *names], rows if names else []
+
+
+def _over_seeds(figure: Spread) -> str:
+    return f"{figure.mean:.4f}" + ("" if figure.sd is None else f" \u00b1 {figure.sd:.4f}")
 
 
 def title(found: Comparison) -> str:
@@ -88,7 +94,7 @@ def markdown(found: Comparison, pictures: Sequence[str] = ()) -> str:
         lines += ["", *(f"- {text}" for text in said)]
     heads, rows = figure_table(found)
     if rows:
-        lines += ["", "## All figures, means over seeds", "", *_table(heads, rows)]
+        lines += ["", "## All figures, mean \u00b1 sd over seeds", "", *_table(heads, rows)]
     keys = list(found.rows[0].differs)
     if keys:
         heads = ["key", *(row.name for row in found.rows)]

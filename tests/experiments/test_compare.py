@@ -50,12 +50,12 @@ def test_variants_over_seeds_against_a_baseline(root: Path, capsys: pytest.Captu
     assert "no difference shown" in said and "caution" not in said
 
 
-def test_all_figures_are_told_as_means_over_seeds(tmp_path: Path) -> None:
+def test_all_figures_are_told_with_their_spread_over_seeds(tmp_path: Path) -> None:
     for seed, error in enumerate((0.2, 0.4)):
         scored_run(tmp_path, "base", seed, 0.5, test={"score": 0.8, "rmse": error, "n": 200})
     assert main(["compare", "exp", "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out/report.md").read_text(encoding="utf-8")
-    assert "| variant | rmse |" in page and "| exp/base | 0.3000 |" in page
+    assert "| variant | rmse |" in page and "| exp/base | 0.3000 \u00b1 0.1414 |" in page
     assert "rmse" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
