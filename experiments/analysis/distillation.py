@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> Report:
     students = find_runs(args.student, args.root)
     groups = {"without a pool": plain, **teacher, **{name.rpartition("/")[2]: runs for name, runs in students.items()}}
     found = {split: judge(groups, parts) for split, parts in SPLITS.items()}
-    report = Report("Distillation: what a pool of pseudo-labels gains or loses the student")
+    report = Report(f"Distillation{_on(plain[0])}: what a pool of pseudo-labels gains or loses the student")
     report.cautions = [*_leaks(pool, groups), *_premise(found["val"]), _few(found["test"])]
     report.parts += ["## The pool", _pool(pool)]
     for split, rows in found.items():
@@ -62,6 +62,12 @@ def run(args: argparse.Namespace) -> Report:
     report.parts.append(READING)
     report.figures["transductive"] = str(_is_transductive(pool, groups)).lower()
     return report
+
+
+def _on(run: "Run") -> str:
+    """Data that a run was made from."""
+    paths = [each.get("path") for each in run.summary.get("inputs") or [] if each.get("kind") == "data"]
+    return f" on {paths[0]}" if paths else ""
 
 
 def _cells(row: "Row") -> list[Any]:

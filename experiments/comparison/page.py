@@ -24,6 +24,7 @@ p { margin: .2rem 0; color: var(--quiet); } ul { margin: .3rem 0; padding-left: 
 th, td { padding: .35rem .5rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th { font-weight: 600; } th:first-child, td:first-child { text-align: left; } .base td { background: #faf3ee; }
 .keys td { text-align: left; white-space: normal; overflow-wrap: anywhere; max-width: 24rem; font-size: .9em; }
+.keys td:first-child { min-width: 18rem; } .keys th { white-space: normal; overflow-wrap: anywhere; text-align: left; }
 code { font-size: .92em; }
 figure { margin: 1.2rem 0; } figure svg { max-width: 100%; height: auto; }
 """
@@ -52,7 +53,9 @@ def page(found: Comparison, pictures: Sequence[Path]) -> str:
         parts.append(f"<figure>{text[text.index('<svg') :]}</figure>")
     heads, rows = figure_table(found)
     if rows:
-        parts.append(f"<h2>All figures, mean \u00b1 sd over seeds</h2>{_table(heads, rows)}")
+        # The deviation below its mean, so that all figures fit beside each other.
+        table = _table(heads, rows).replace(" \u00b1 ", "<br>\u00b1 ")
+        parts.append(f"<h2>All figures, mean \u00b1 sd over seeds</h2>{table}")
     if keys := list(found.rows[0].differs):
         head = "".join(f"<th>{html.escape(row.name)}</th>" for row in found.rows)
         body = "".join(

@@ -27,7 +27,8 @@ def run_folder(root: Path, name: str, noise: float, splits: tuple[str, ...] = ("
     folder = root / name
     folder.mkdir(parents=True)
     write_predictions(folder / "predictions.parquet", rows)
-    write_json(folder / "summary.json", {"score_name": "final_no_rank"})
+    made = [{"kind": "data", "path": "data/some", "hash": "b" * 64, "made_by": []}]
+    write_json(folder / "summary.json", {"score_name": "final_no_rank", "inputs": made})
 
 
 def pool(root: Path, transductive: bool = False) -> Path:
@@ -56,6 +57,7 @@ def test_gains_and_losses_are_told_with_their_intervals(tmp_path: Path) -> None:
     assert main(command(tmp_path, pool(tmp_path))) == 0
     text = (tmp_path / "out/report.md").read_text(encoding="utf-8")
     figures = json.loads((tmp_path / "out/figures.json").read_text())
+    assert text.startswith("# Distillation on data/some: ")
     for split, clips in (("val", 40), ("test", 40), ("both", 80)):
         assert f"## {split}: {clips} clips of {clips // EACH} contents" in text
         assert figures[f"{split}/pool/srocc"] == pytest.approx(1)
