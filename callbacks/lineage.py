@@ -30,9 +30,12 @@ class Lineage(L.Callback):
         self.inputs = list(data.inputs()) if hasattr(data, "inputs") else []
         if begun := getattr(pl_module, "began_from", {}):
             self.inputs.append(Input("checkpoint", begun["path"], begun["hash"]))
+        split_hash = getattr(data, "split_hash", None)
         for logger in trainer.loggers:
             if hasattr(logger, "log_inputs"):
                 logger.log_inputs([each.plain() for each in self.inputs])
+                # Beside the configuration, so that only like is compared with like.
+                logger.log_hyperparams({"split_hash": split_hash})
 
     @property
     def figures(self) -> dict[str, Any]:

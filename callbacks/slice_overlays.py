@@ -3,12 +3,13 @@
 import csv
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import WandbLogger
 
+from callbacks.dashboard import Medium, log_media, panel
 from records.errors import UserError
 from records.files import atomic_path
 
@@ -68,7 +69,12 @@ class SliceOverlays(L.Callback):
         self.done |= fit
         if trainer.is_global_zero:
             rows = self._write(trainer.datamodule, Path(trainer.default_root_dir) / FOLDER)  # type: ignore[attr-defined]
-            _log(trainer, f"{self.split}/{FOLDER}", rows)
+            log_media(trainer, self._media(rows))
+
+    def _media(self, rows: list[tuple[str, Path, float]]) -> Iterator[Medium]:
+        if rows:
+            shown = [(path, f"{id}: {kept:.0%} of the tiles kept") for id, path, kept in rows]
+            yield panel(f"{self.split}/{FOLDER}", shown)
 
     def _write(self, data: Any, folder: Path) -> list[tuple[str, Path, float]]:
         """Id, picture and kept share of every clip that can be read."""
@@ -97,17 +103,3 @@ class SliceOverlays(L.Callback):
             csv.writer(file).writerow(["filename", "picture", "kept_share"])
             csv.writer(file).writerows((id, path.name, f"{kept:.4f}") for id, path, kept in rows)
         return rows
-
-
-def _log(trainer: L.Trainer, name: str, rows: list[tuple[str, Path, float]]) -> None:
-    """Show the pictures in W&B; a failure there is one warning."""
-    logger = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
-    if logger is None or not rows:
-        return
-    try:
-        import wandb
-
-        images = [wandb.Image(str(path), caption=f"{id}: {kept:.0%} of the tiles kept") for id, path, kept in rows]
-        logger.experiment.log({name: images, "trainer/global_step": max(0, trainer.global_step - 1)})
-    except Exception as error:  # the dashboard is never worth a run
-        warnings.warn(f"W&B slices were not logged: {type(error).__name__}: {error}", stacklevel=2)

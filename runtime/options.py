@@ -31,6 +31,7 @@ class WandbOptions:
         tags: Words to find the run by.
         group: Runs of one group stand together; by default those of an experiment.
         sweep: Sweep file whose trial the run is; what it says goes into the run's configuration.
+        media_mb: Most megabytes of tables and pictures that the run logs, over all its starts.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -38,6 +39,7 @@ class WandbOptions:
     tags: list[str] = field(default_factory=list)
     group: str | None = None
     sweep: str | None = None
+    media_mb: float = 50.0
 
 
 @dataclass

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from records.provenance import environment
 from records.secrets import without_secrets
 from runtime.courier import Courier
 from runtime.layers import read_config
+from runtime.media_budget import MediaBudget
 from runtime.options import WandbOptions
 from runtime.run_folder import RunFolder
 from runtime.wandb_key import has_key
@@ -31,6 +33,8 @@ START_SECONDS, END_SECONDS = 10.0, 60.0
 MEDIA_SECONDS = 10.0
 # A larger checkpoint is not copied into W&B.
 MODEL_BYTES = 100_000_000
+# File of the run folder that keeps the run's id and how much of its budget is used.
+ID_FILE = "wandb.json"
 
 
 class DashboardLogger(WandbLogger):
@@ -40,8 +44,9 @@ class DashboardLogger(WandbLogger):
     reads may hold that thread, never the training.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, budget: MediaBudget | None = None, **options: Any) -> None:
         super().__init__(**options)
+        self._budget = budget or MediaBudget()
         # Lightning passes it even when unused, and W&B warns of it.
         self._wandb_init.pop("anonymous", None)
         self._courier = Courier(self._lost)
@@ -60,9 +65,17 @@ class DashboardLogger(WandbLogger):
         self._courier.send(lambda: self.experiment.config.update(values, allow_val_change=True))
 
     @rank_zero_only
-    def log_media(self, values: dict[str, Any]) -> None:
-        """Log values whose files may be gone after this call."""
-        self._courier.ask(lambda: self.experiment.log(values), MEDIA_SECONDS)
+    def log_media(self, media: Iterable[tuple[str, Any, int]], step: int) -> None:
+        """Log what fits into the run's budget; its files may be gone after this call.
+
+        Args:
+            media: Name, W&B object and bytes of each.
+            step: Training step that they belong to.
+        """
+        values = self._budget.fitting(media)
+        if values:
+            values["trainer/global_step"] = step
+            self._courier.ask(lambda: self.experiment.log(values), MEDIA_SECONDS)
 
     @rank_zero_only
     def define_metric(self, name: str, summary: str) -> None:
@@ -144,7 +157,7 @@ def make_wandb_logger(
 
     Args:
         run: Run folder; the W&B files go below it, and its id is kept there so that a resumed run continues.
-        options: Mode, project and tags.
+        options: Mode, project, tags and budget.
         config: Resolved configuration, logged without anything that looks like a secret.
         job_type: Kind of run, for example ``student``.
         judged_by: Figure whose best value is the run's, and ``max`` or ``min``.
@@ -196,7 +209,7 @@ def run_id(run: RunFolder) -> str:
     """
     if given := agent_run():
         return given
-    path = run.path / "wandb.json"
+    path = run.path / ID_FILE
     try:
         return str(read_json(path)["id"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -237,6 +250,7 @@ def _start(
         tags=[*options.tags, run.variant],
         config={**without_secrets(config), "git": environment()["git"], **_sweep(options.sweep)},
         settings=settings,
+        budget=MediaBudget(run.path / ID_FILE, options.media_mb),
     )
     _ = logger.experiment  # starts the run
     return logger

@@ -10,6 +10,7 @@ from callbacks.disk_guard import DiskGuard
 from callbacks.ema import EMA
 from callbacks.epoch_lines import EpochLines
 from callbacks.lineage import Lineage
+from callbacks.wandb_images import WandbImages
 from callbacks.wandb_media import WandbMedia
 from lightning_modules.sr_task import SRTask
 from runtime.options import WandbOptions
@@ -37,8 +38,8 @@ def fit_callbacks(run: RunFolder, options: Any, model: Any, status: StatusFile) 
     found: list[L.Callback] = [EpochLines(), status, DiskGuard(run.checkpoints), Lineage(run.best)]
     if options.ema.decay is not None:
         found.append(EMA(options.ema.decay))
-    if options.wandb.mode != "disabled" and not options.dry_run and not isinstance(model, SRTask):
-        found.append(WandbMedia())
+    if options.wandb.mode != "disabled" and not options.dry_run:
+        found.append(WandbImages() if isinstance(model, SRTask) else WandbMedia())
     return found + savers(run.checkpoints, options.checkpoint, model)
 
 

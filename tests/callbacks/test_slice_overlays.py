@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger
 from PIL import Image
 
 from callbacks.slice_overlays import SliceOverlays
@@ -109,32 +109,26 @@ def test_a_view_without_slices_is_refused_before_the_fit(tmp_path: Path, view: s
 def test_wandb_shows_them_and_cannot_stop_a_run(tmp_path: Path) -> None:
     logged: list[dict] = []
 
-    class Run:
-        name = id = "fake"
+    class Dashboard(Logger):
+        name = version = "fake"
 
-        def log(self, values: dict) -> None:
-            logged.append(values)
+        def log_media(self, media, step) -> None:
+            logged.append({name: value for name, value, _ in media})
             if len(logged) > 1:
                 raise RuntimeError("the server burnt down")
-
-    class Logger(WandbLogger):
-        experiment = Run()
-
-        def __init__(self) -> None:
-            super().__init__(experiment=self.experiment)
 
         def log_metrics(self, metrics, step=None) -> None:
             pass
 
         log_hyperparams = log_metrics
 
-    run = trainer(tmp_path, SliceOverlays(count=2), logger=Logger())
+    run = trainer(tmp_path, SliceOverlays(count=2), logger=Dashboard())
     run.validate(TinyTask(), SlicedData(tmp_path), verbose=False)
     assert [image._caption for image in logged[0]["val/slices"]] == [
         "val/0000.mp4: 10% of the tiles kept",
         "val/0004.mp4: 20% of the tiles kept",
     ]
-    with pytest.warns(UserWarning, match="W&B slices were not logged: RuntimeError: the server burnt down"):
+    with pytest.warns(UserWarning, match="W&B media were not logged: RuntimeError: the server burnt down"):
         run.validate(TinyTask(), SlicedData(tmp_path), verbose=False)
 
 

@@ -1,13 +1,15 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 
 from callbacks.wandb_media import WandbMedia, draw_scatter
 from records.predictions import Prediction
+from runtime.media_budget import MediaBudget
+from runtime.wandb_logger import DashboardLogger
 from tests.callbacks.tiny_task import COUNT, TinyData, TinyTask, trainer
 from tests.tiny_kvq import write_clip
 
@@ -19,9 +21,9 @@ class FakeRun:
 
     def __init__(self) -> None:
         self.logged: list[dict] = []
-        self.config: dict = {}
         self.summary: dict = {}
-        self.define_metric = lambda *_, **__: None
+        self.config = SimpleNamespace(update=lambda *_, **__: None)
+        self.define_metric = self.finish = lambda *_, **__: None
         self.name, self.id = "fake", "fake"
 
     def log(self, values: dict) -> None:
@@ -32,6 +34,8 @@ class FakeRun:
                 read[name] = [(image.image.copy(), image._caption) for image in images]
             else:
                 read[name] = value
+                for row in getattr(value, "data", []):
+                    row[:] = [cell.image.size if hasattr(cell, "image") else cell for cell in row]
         self.logged.append(read)
 
     @property
@@ -39,17 +43,14 @@ class FakeRun:
         return [values for values in self.logged if any(name.endswith("/predictions") for name in values)]
 
 
-class FakeLogger(WandbLogger):
-    def __init__(self) -> None:
+class FakeLogger(DashboardLogger):
+    def __init__(self, max_mb: float = 50.0) -> None:
         self.fake = FakeRun()
-        super().__init__(experiment=self.fake)
+        super().__init__(experiment=self.fake, budget=MediaBudget(None, max_mb))
 
     @property
     def experiment(self) -> FakeRun:
         return self.fake
-
-    def log_hyperparams(self, params: dict) -> None:
-        self.fake.config |= params
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,10 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def fit(folder: Path, root: Path, scores: list[float], media: WandbMedia | None = None, **options) -> FakeRun:
-    logger = FakeLogger()
+def fit(
+    folder: Path, root: Path, scores: list[float], media: WandbMedia | None = None, max_mb: float = 50.0, **options
+) -> FakeRun:
+    logger = FakeLogger(max_mb)
     run = trainer(folder, media or WandbMedia(), logger=logger, max_epochs=len(scores), **options)
     run.fit(TinyTask(scores), TinyData(root))
     return logger.fake
@@ -75,15 +78,22 @@ def test_table_scatter_and_clips_of_every_best_validation(tmp_path: Path, data_r
     assert len(run.media) == 2  # the second was no better
     assert [values["trainer/global_step"] for values in run.media] == [3, 11]
     first = run.media[0]
-    assert set(first) == {f"val/{name}" for name in ("predictions", "scatter", "worst_clips", "best_clips")} | {
-        "trainer/global_step"
-    }
+    assert set(first) == {
+        f"val/{name}" for name in ("predictions", "scatter", "worst_clips", "best_clips", "clips")
+    } | {"trainer/global_step"}
     table = first["val/predictions"]
     assert table.columns == ["id", "prediction", "label", "error", "content"]
     gaps = [abs(row[3]) for row in table.data]
     assert len(gaps) == COUNT and gaps == sorted(gaps, reverse=True)
     assert all(row[1] - row[2] == pytest.approx(row[3]) for row in table.data)
-    assert run.config["split_hash"] == "0123abcd"
+    clips = first["val/clips"]
+    assert clips.columns == ["shown", "frame", *table.columns]
+    shown = [
+        [name, caption.partition(":")[0]] for name in ("worst", "best") for _, caption in first[f"val/{name}_clips"]
+    ]
+    assert [[row[0], row[2]] for row in clips.data] == shown and len(shown) >= 5
+    by_id = {row[0]: row for row in table.data}
+    assert all(row[1] == (320, 320) and row[2:] == by_id[row[2]] for row in clips.data)
 
 
 def test_clips_are_shown_and_broken_ones_left_out(tmp_path: Path, data_root: Path) -> None:
@@ -101,25 +111,20 @@ def test_rows_of_the_table_are_limited_to_the_largest_errors(tmp_path: Path, dat
     assert run.media[0]["val/predictions"].data == whole.media[0]["val/predictions"].data[:2]
 
 
-def test_the_size_budget_of_a_run_holds(tmp_path: Path, data_root: Path) -> None:
-    media = WandbMedia(max_mb=0.03)
-    with pytest.warns(UserWarning, match="used up 0.03 MB") as told:
-        run = fit(tmp_path, data_root, [0.1, 0.2, 0.3, 0.4], media)
-    assert len([w for w in told if "used up" in str(w.message)]) == 1
+def test_what_does_not_fit_is_left_out_and_said_once(tmp_path: Path, data_root: Path, capsys) -> None:
+    run = fit(tmp_path, data_root, [0.1, 0.2, 0.3, 0.4], max_mb=0.03)
     assert 1 <= len(run.media) < 4
-    assert 0 < media.used <= 0.03
+    assert capsys.readouterr().err.count("W&B: tables and pictures have used up their 0.03 MB") == 1
 
 
 def test_a_failure_is_a_warning_and_training_goes_on(tmp_path: Path, data_root: Path) -> None:
-    logger = FakeLogger()
+    class Broken(WandbMedia):
+        def media(self, *_):
+            yield "half", 1, 10
+            raise RuntimeError("no picture can be drawn")
 
-    def fail(values: dict) -> None:
-        if "val/predictions" in values:
-            raise RuntimeError("the server burnt down")
-
-    logger.fake.log = fail  # type: ignore[method-assign]
-    run = trainer(tmp_path, WandbMedia(), logger=logger, max_epochs=2)
-    with pytest.warns(UserWarning, match="W&B media were not logged: RuntimeError: the server burnt down"):
+    run = trainer(tmp_path, Broken(), logger=FakeLogger(), max_epochs=2)
+    with pytest.warns(UserWarning, match="W&B media were not logged: RuntimeError: no picture can be drawn"):
         run.fit(TinyTask([0.1, 0.2]), TinyData(data_root))
     assert run.current_epoch == 2
 
@@ -136,12 +141,13 @@ def test_a_test_is_logged_under_its_own_name(tmp_path: Path, data_root: Path) ->
     assert "test/predictions" in logger.fake.media[0] and "test/worst_clips" not in logger.fake.media[0]
 
 
-def test_a_resumed_run_remembers_best_and_size(tmp_path: Path, data_root: Path) -> None:
+def test_a_resumed_run_remembers_its_best(tmp_path: Path, data_root: Path) -> None:
     media = WandbMedia()
     fit(tmp_path, data_root, [0.8], media)
     again = WandbMedia()
     again.load_state_dict(media.state_dict())
-    assert (again.best, again.used) == (pytest.approx(0.8), media.used) and media.used > 0
+    assert again.best == pytest.approx(0.8)
+    assert not fit(tmp_path, data_root, [0.7], again).media
 
 
 def test_scatter_leaves_out_what_is_not_finite(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from callbacks.image_scores import FILE, ImageScoreTable
-from callbacks.restored_images import RestoredImages, side_by_side
+from callbacks.restored_images import RestoredImages
 from lightning_modules.sr_task import SRTask
 from metrics.sr.full_reference import psnr, ssim
 from records.image_scores import read_image_scores
@@ -100,15 +100,6 @@ def test_predictions_stand_below_the_run_whatever_their_ids(tmp_path) -> None:
     made = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert made == [f"run/restored/{name}.png" for name in ("val/0", "val/1", "val/2", "val/w", "x")]
     assert (read_image(tmp_path / "run/restored/val/1.png") == to_picture(rows[1]["hr"][0])).all()
-
-
-def test_pictures_side_by_side_show_one_place() -> None:
-    hr = torch.rand(3, 48, 40)
-    lr = hr[:, ::4, ::4]
-    picture = side_by_side([lr, hr, hr], side=16)
-    assert picture.shape == (16, 48, 3)
-    assert (picture[:, 16:32] == picture[:, 32:]).all()
-    assert (picture[:, 16:32] == to_picture(hr[:, 16:32, 12:28])).all()
 
 
 def test_a_perceptual_monitor_needs_a_distance() -> None:

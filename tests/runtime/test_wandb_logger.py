@@ -132,7 +132,7 @@ def test_a_dashboard_that_fails_costs_one_line(capsys: pytest.CaptureFixture) ->
     logger = DashboardLogger(experiment=Burnt(), save_dir="runs/one")
     for step in range(3):
         logger.log_metrics({"val/final_score": 0.5}, step)
-    logger.log_media({"picture": 1})
+    logger.log_media([("picture", 1, 0)], 0)
     logger.log_hyperparams({"gmacs": 1.0})
     logger.finalize("success")
     told = capsys.readouterr().err.splitlines()
@@ -152,12 +152,12 @@ def test_a_dashboard_that_never_answers_is_waited_for_once_and_never_by_a_step(
     assert run.calls <= 1
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1 and "calls went unanswered" in told[0] and "wandb sync 'runs/a b/wandb/run-1'" in told[0]
-    logger.log_media({"picture": 1})
+    logger.log_media([("picture", 1, 0)], 0)
     logger.finalize("success")
     assert run.calls <= 1 and not capsys.readouterr().err
 
     other = DashboardLogger(experiment=(again := Stuck()))
-    other.log_media({"picture": 1})
+    other.log_media([("picture", 1, 0)], 0)
     other.log_metrics({"train/loss": 0.5}, 1)
     assert "no answer within 0.2 s" in capsys.readouterr().err and again.calls == 1
     for each in (run, again):
@@ -176,8 +176,8 @@ def test_a_value_that_cannot_be_logged_costs_no_other(capsys: pytest.CaptureFixt
     logger = DashboardLogger(experiment=Picky())
     with pytest.warns(UserWarning, match="a value was not logged: TypeError: odd"):
         logger.log_metrics({"odd": 1.0}, 0)
-        logger.log_media({"even": 1.0})
-    assert Picky.kept == [{"even": 1.0}] and not capsys.readouterr().err
+        logger.log_media([("even", 1.0, 0)], 2)
+    assert Picky.kept == [{"even": 1.0, "trainer/global_step": 2}] and not capsys.readouterr().err
 
 
 SCRIPT = """
@@ -185,6 +185,7 @@ import os
 import sys
 from pathlib import Path
 import lightning as L
+from callbacks.lineage import Lineage
 from callbacks.wandb_media import WandbMedia
 from runtime.options import WandbOptions
 from runtime.record import RunRecord
@@ -216,7 +217,7 @@ class Stop(L.Callback):
             os.kill(service(), int(os.environ["STOP_SERVICE"]))
 
 
-trainer(run.path, WandbMedia(), Stop(), logger=[RunRecord(run.path), *found], max_epochs=epochs).fit(
+trainer(run.path, WandbMedia(), Lineage(run.best), Stop(), logger=[RunRecord(run.path), *found], max_epochs=epochs).fit(
     TinyTask(scores), TinyData(root)
 )
 print("trained", len(found))
