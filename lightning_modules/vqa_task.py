@@ -92,7 +92,11 @@ class VQATask(BaseTask):
             self.began_from = {"path": self.init_from, "hash": file_hash(self.init_from)}
             self.frozen = checkpoint.get("frozen", {})
             self.transductive |= bool(checkpoint.get("transductive", False))
-        self.network.set_label_scale(*self.data.label_stats())
+        try:
+            self.network.set_label_scale(*self.data.label_stats())
+        except ValueError as error:
+            what, _, mend = str(error).rpartition("; ")
+            raise UserError(what, where="training labels", mend=f"{mend}: mend the scores") from None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights come from, and leave frozen ones where they are."""

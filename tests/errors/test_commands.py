@@ -1,13 +1,16 @@
 """Commands of `python -m experiments` refuse wrong words and wrong files."""
 
+import errno
 import json
 import os
 import shutil
+import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 
-from records.images import write_image
+from records.images import UnreadableImage, write_image
 from tests.command import TINY
 
 VOTES = "rater,image,system_a,system_b,winner\n"
@@ -41,7 +44,14 @@ WORDS = [
     ("budget broken.yaml", "broken.yaml: not valid YAML ... mend the syntax there"),
     ("budget circle.yaml", "config files include each other ... drop one `base:`"),
     ("budget dollar.yaml", "dollar.yaml: Interpolation key ... mend the ${{...}} there"),
+    ("budget deep.yaml", "deep.yaml: not valid YAML (nested more than ... levels deep); mend the syntax there"),
+    ("budget deeper.yaml", "deeper.yaml: not valid YAML (nested too deeply); mend the syntax there"),
+    ("budget round.yaml", "round.yaml: not valid YAML (an alias stands inside of what it names); mend the syntax"),
+    ("budget laughs.yaml", "laughs.yaml: not valid YAML (unfolds to more than 100000 values; set SUGC_MAX_CONFIG_V"),
+    ("budget links.yaml", "links.yaml: no name of a file ("),
+    ("budget pipe.yaml", "pipe.yaml: no such config file"),
     ("enhance {world}/a --checkpoint c --out o", "--checkpoint c: no such checkpoint"),
+    ("assess {world}/kvq --checkpoint packed.ckpt", "packed.ckpt: its parts are compressed, as no checkpoint's are;"),
     ("enhance {world}/a --checkpoint file --out o", "--checkpoint file: not a loadable checkpoint"),
     ("enhance {world}/a --baseline bicubic --scale 0 --out o", "--scale 0: must be at least 1; give a whole number"),
     ("enhance {world}/a --baseline bicubic --tile 12 --out o", "--tile 12: must be a multiple of 8 from 16; try 64"),
@@ -82,6 +92,17 @@ WORDS = [
     ("score kwaisr --submission twice --truth {world}/b", "1 picture is there twice (synthetic/0); keep one file of"),
     ("score kwaisr --submission torn --truth {world}/b", "2 files give no picture ... give one picture of the right"),
     (JUDGE + " --metrics pnsr", "--metrics: no metric is named 'pnsr'; there are psnr"),
+    (JUDGE + " --niqe few.npz", "few.npz: is no NIQE model of 36 features; fit a model by --fit-niqe FOLDER"),
+    (
+        JUDGE + " --metrics niqe --niqe large.npz",
+        "0.png: 64x48 is smaller than NIQE's patch of 96 pixels; leave niqe out",
+    ),
+    (
+        "score kwaisr --submission small --truth small --metrics ssim",
+        "4x4 is too small: 11 pixels a side are needed within",
+    ),
+    ("score kwaisr --submission dots --truth dots --metrics psnr --pack o", "is no base name; rename the picture"),
+    (JUDGE + " --metrics lpips --weights lpips=file", "--metrics: lpips: "),
     (JUDGE + " --metrics niqe", "--metrics: niqe: no model is given; fit one by --fit-niqe FOLDER"),
     (JUDGE + " --weights psnr=x", "--weights: no metric 'psnr' takes weights; these do: lpips"),
     (JUDGE + " --weights lpips=nowhere", "--weights lpips=nowhere: no such file; mend the path"),
@@ -106,6 +127,7 @@ WORDS = [
     ("user-study fit odd.csv", "odd.csv: row 2 makes no sense; the winner is one of two different systems, or tie"),
     ("user-study fit votes.csv --scores c=o.json", "--scores c=o.json: 'c' has no votes; voted on are a, b"),
     ("user-study fit votes.csv --scores a=file", "file: cannot be read (JSONDecodeError); give a file of `score"),
+    ("user-study fit votes.csv --scores a=deep.json", "deep.json: cannot be read ("),
     ("user-study fit votes.csv --json file/o.json", "file/o.json: cannot be written (Not a directory)"),
 ]
 
@@ -124,6 +146,12 @@ def here(tmp_path, world):
         "none.csv": VOTES,
         "odd.csv": VOTES + "r,i,a,a,a\n",
         "votes.csv": VOTES + "r,i,a,b,a\n",
+        "deep.yaml": "a: " + "[" * 300 + "]" * 300,
+        "deeper.yaml": "a: " + "[" * 1500,
+        "deep.json": "[" * 200_000,
+        "round.yaml": "a: &a [*a]\n",
+        "laughs.yaml": "a0: &a0 [x, x]\n"
+        + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)),
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
@@ -135,6 +163,14 @@ def here(tmp_path, world):
     shutil.copytree(world / "a", tmp_path / "torn")
     for file in (tmp_path / "torn/synthetic").iterdir():
         file.write_bytes(file.read_bytes()[:60])
+    for name in ("small/synthetic/0.png", "dots/synthetic/a\\b.png"):
+        write_image(tmp_path / name, picture[:4, :4] if name.startswith("small") else picture)
+    niqe = {"name": "x", "covariance": np.eye(36), "patch": 96, "patches": 9}
+    np.savez(tmp_path / "few.npz", mean=np.zeros(3), **niqe)
+    np.savez(tmp_path / "large.npz", mean=np.zeros(36), **niqe)
+    with zipfile.ZipFile(tmp_path / "packed.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", "x" * 100)
+    os.symlink("links.yaml", tmp_path / "links.yaml")
     (tmp_path / "linked").mkdir()
     os.symlink(tmp_path / "pictures", tmp_path / "linked/synthetic")
     shutil.copy(world / "a/synthetic/0.png", tmp_path / "one/synthetic/0.png")
@@ -150,3 +186,59 @@ def test_a_folder_of_another_recipe(here, refused, says):
     (here / "o").mkdir()
     (here / "o/recipe.json").write_text(json.dumps({"seed": 1}))
     says(refused("prepare", "mini-kvq", "--root", "o"), "o: holds a ")
+
+
+def test_a_configuration_over_the_limit(here, refused, says, monkeypatch):
+    monkeypatch.setenv("SUGC_MAX_CONFIG_BYTES", "3")
+    says(refused("budget", "list.yaml"), "list.yaml: 4 bytes are over the limit of 3; set SUGC_MAX_CONFIG_BYTES")
+    monkeypatch.setattr("runtime.layers.check_size", lambda *_: None)  # as if it grew meanwhile
+    says(refused("budget", "list.yaml"), "list.yaml: not valid YAML (over 3 letters; set SUGC_MAX_CONFIG_BYTES")
+
+
+def test_a_configuration_that_the_disk_does_not_give(here, refused, says, torn):
+    torn("list.yaml")
+    says(refused("budget", "list.yaml"), "list.yaml: cannot be read (Input/output error); give a file that you may")
+
+
+def test_a_picture_that_is_damaged_while_it_is_scored(here, world, refused, says, monkeypatch):
+    def damaged(path):
+        raise UnreadableImage("image file is truncated")
+
+    monkeypatch.setattr("experiments.score_kwaisr.scoring.read", partial(_read_again, damaged))
+    says(refused(*JUDGE.format(world=world).split()), "0.png: image file is truncated; write it again")
+
+
+def _read_again(reader, path):
+    from experiments.score_kwaisr import folders
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folders, "read_image", reader)
+        return folders.read(path)
+
+
+def test_no_room_for_what_is_to_be_made(here, world, refused, says, monkeypatch):
+    usage = shutil.disk_usage(here)._replace(free=10)
+    monkeypatch.setattr("records.disk.shutil.disk_usage", lambda _: usage)
+    told = refused("enhance", world / "a", "--baseline", "bicubic", "--out", "o", code=1)
+    says(told, "o: 2 result(s) will take about ... make room, or give another --out")
+
+
+def test_no_memory_and_no_disk(here, refused, says, monkeypatch):
+    for error, told in (
+        (
+            MemoryError("12 GiB asked for"),
+            "score: out of memory (12 GiB asked for); lower data.init_args.batch_size or",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "score: a disk is full ("),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error"),
+            "/dev/shm: a data worker ran out of",
+        ),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "score: a data worker was killed ("),
+    ):
+
+        def run(args, error=error):
+            raise error
+
+        monkeypatch.setattr("experiments.score.run", run)
+        says(refused("score", "kvq", "--predictions", "p", "--labels", "l", code=1), told)

@@ -1,6 +1,9 @@
 """`sweep`, `study` and `compare` refuse what they cannot serve, naming the file and the mend."""
 
 import json
+import logging
+import subprocess
+import types
 
 import pytest
 import yaml
@@ -82,6 +85,14 @@ WORDS = [
 ]
 
 
+MORE = [
+    ("sweep sweep.yaml --storage nosuch://x", 2, "--storage: the database cannot be used ("),
+    ("sweep sweep.yaml --dry-run", 2, "sweep.yaml: a trial's command does not start: no word; false"),
+    ("sweep sweep.yaml", 1, "the first 3 trials all failed, the last by: ... mend the command or the values, and name"),
+    ("study study.yaml --dry-run --snakemake=--nonsense", 2, "study.yaml: Snakemake does not read the plan; see"),
+]
+
+
 @pytest.fixture
 def here(tmp_path):
     (tmp_path / "right.yaml").write_text(yaml.safe_dump(SWEEP))
@@ -120,3 +131,61 @@ def test_wrong_words(here, refused, says, words, told):
     if words.startswith(("sweep right", "study study")):
         pytest.importorskip("optuna" if words.startswith("sweep") else "snakemake")
     says(refused(*words.split()), told)
+
+
+@pytest.mark.parametrize(("words", "code", "told"), MORE, ids=[words for words, _, _ in MORE])
+def test_what_other_programs_refuse(here, refused, says, monkeypatch, words, code, told):
+    pytest.importorskip("optuna" if words.startswith("sweep") else "snakemake")
+    monkeypatch.setattr("experiments.search.engine.PAUSE", 0.01)
+    monkeypatch.setattr(logging.getLogger("optuna"), "handlers", [])  # they write to the stream of an earlier test
+    values = {**SWEEP, "parameters": {"x": {"values": [1, 2, 3, 4]}}, "command": ["false", "${args}"]}
+    (here / "sweep.yaml").write_text(yaml.safe_dump(values))
+    says(refused(*words.split(), code=code), told)
+
+
+def test_a_sweep_that_changed(here, refused, says):
+    optuna = pytest.importorskip("optuna")
+    from optuna.storages.journal import JournalFileBackend
+
+    (here / "sweeps/right").mkdir(parents=True)
+    storage = optuna.storages.JournalStorage(JournalFileBackend("sweeps/right/journal.jsonl"))
+    study = optuna.create_study(study_name="right", storage=storage, direction="maximize")
+    study.set_user_attr("sweep", "another")
+    says(refused("sweep", "right.yaml"), "right.yaml: the sweep changed since its trials were run; name it anew by")
+
+
+@pytest.mark.parametrize("words", ["sweep right.yaml", "study study.yaml"])
+def test_a_folder_that_another_process_works_in(here, refused, says, words):
+    from experiments.folder_lock import held
+
+    command, file = words.split()
+    folder = here / ("sweeps/right" if command == "sweep" else "studies/study")
+    with held(folder, command):
+        says(refused(command, file), f"{folder.name}: another process runs this {command}; ")
+
+
+@pytest.fixture
+def finished(here):
+    run = here / "runs/e/base-seed0"
+    (run / "status.json").write_text(json.dumps({"state": "finished"}))
+    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 2.0}) + "\n")
+    return run
+
+
+def test_a_run_that_cannot_be_repeated(finished, typed, says):
+    (finished / "config.yaml").write_text("modell: {}\n")
+    code, _, told = typed("compare", "--rerun", "e/base-seed0")
+    assert code == 2 and "no key 'modell'" in told
+    says(told, "config.yaml: the new fit ended with 2; mend what it says above")
+
+
+def test_a_run_whose_figures_come_out_otherwise(finished, refused, says, monkeypatch):
+    def fit(*_, **__):
+        again = finished.parents[2] / "again/e/base-seed0"
+        again.mkdir(parents=True)
+        (again / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 3.0}) + "\n")
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr("experiments.comparison.rerun.subprocess", types.SimpleNamespace(run=fit, DEVNULL=None))
+    told = refused("compare", "--rerun", "e/base-seed0", "--out", "again", code=1)
+    says(told, "base-seed0: 1 figures came out otherwise; compare commit, packages, machine and data with its")

@@ -1,5 +1,7 @@
 """`score kvq` refuses wrong tables: labels, predictions, pairs."""
 
+import os
+
 import pytest
 
 LABELS = "filename,score,split\na.mp4,1,val\nb.mp4,2,val\nc.mp4,3,test\n"
@@ -24,6 +26,8 @@ WRONG = [
     ("l.csv", "filename,score\na.mp4,high\n", "row 2: score 'high' is not a finite number"),
     ("l.csv", "filename,score\n../a.mp4,1\n", "row 2: file name '../a.mp4' is not a path below the data root"),
     ("l.csv", "filename,score\n./,1\n", "row 2: the file name is empty"),
+    ("l.csv", f"filename,score\n{'x' * 300}.mp4,1\n", "row 2: file name 'xxx ... is longer than a file name can be"),
+    ("l.csv", "filename,score\na\0b.mp4,1\n", "row 2: file name 'a\\x00b.mp4' holds a letter that no file name can"),
     ("p.csv", None, "p.csv: no such file; mend the path"),
     ("p.csv", "", "p.csv: holds no rows; expected a header filename,score"),
     ("p.csv", "name,score\na.mp4,1\n", "has no column filename or id; it has name, score; name the column filename"),
@@ -47,6 +51,14 @@ WRONG = [
     ("r.csv", PAIRS.partition("source,a.mp4,c")[0], "holds no source pair of the files scored ... leave --pairs out"),
     ("r.xlsx", "no workbook", "is not a readable xlsx workbook ... save it as xlsx again"),
     ("r.xlsx", None, "r.xlsx: no such file; mend the path"),
+]
+
+
+# What is typed, what the environment says, and the words that tell what is wrong.
+LIMITED = [
+    ("TEXT_BYTES", "10", "l.csv: 58 bytes are over the limit of 10; set SUGC_MAX_TEXT_BYTES higher where you trust it"),
+    ("TEXT_BYTES", "much", "SUGC_MAX_TEXT_BYTES: 'much' is not a whole number above 0; mend or unset it"),
+    ("UNPACKED_BYTES", "10", "r.xlsx: it unpacks to ... bytes, over 10; set SUGC_MAX_UNPACKED_BYTES higher"),
 ]
 
 
@@ -74,6 +86,25 @@ def test_a_workbook_without_its_sheets(tables, refused, says):
     openpyxl.Workbook().save(tables / "r.xlsx")
     told = refused(*SCORE.replace("r.csv", "r.xlsx").split())
     says(told, "has no sheet nonsource and no sheet source; it has Sheet; name the sheets nonsource and source")
+
+
+@pytest.mark.parametrize(("name", "value", "told"), LIMITED, ids=[f"{name} {value}" for name, value, _ in LIMITED])
+def test_tables_over_a_limit(tables, refused, says, monkeypatch, name, value, told):
+    openpyxl = pytest.importorskip("openpyxl")
+    openpyxl.Workbook().save(tables / "r.xlsx")
+    monkeypatch.setenv(f"SUGC_MAX_{name}", value)
+    says(refused(*SCORE.replace("r.csv", "r.xlsx").split()), told)
+
+
+def test_a_table_that_is_a_pipe(tables, refused, says):
+    (tables / "l.csv").unlink()
+    os.mkfifo(tables / "l.csv")
+    says(refused(*SCORE.split()), "l.csv: cannot be read: it is a folder, a pipe or a device; give a file")
+
+
+def test_a_table_that_the_disk_does_not_give(tables, refused, says, torn):
+    torn("l.csv")
+    says(refused(*SCORE.split()), "l.csv: cannot be read (Input/output error); give a file that you may read")
 
 
 def test_a_workbook_without_its_reader(tables, refused, says, monkeypatch):
