@@ -2,6 +2,9 @@
 
 QUESTIONS: tuple[str, ...] = (
     "distillation",
-    "transfer",
+    "blends",
+    "agreement",
     "slicing",
+    "transfer",
+    "frontier",
 )

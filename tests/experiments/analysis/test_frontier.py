@@ -1,0 +1,169 @@
+"""The cost frontier on banks of made-up tokens, of which it is known which design is the best and what it costs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from datamodules.video.draw import Draw
+from datamodules.video.samplers import Uniform
+from datamodules.video.timeline import Timeline
+from datamodules.video.views.key_frames import KeyFrames
+from experiments.__main__ import main
+from experiments.analysis import frontier_heads
+from experiments.analysis.frontier_heads import Clips
+from experiments.analysis.frontier_judge import chosen_blind, front, judge, step
+from experiments.budget import figures
+from metrics.bootstrap import ContentBootstrap
+from records.bank_writer import BankWriter
+from records.feature_bank import BankHeader, FeatureBank
+from tests.command import ROOT
+
+STUDENT = ROOT / "configs/exp/kvq/mini_student.yaml"
+CONTENTS, EACH, WIDTH = 15, 4, 16
+LABELS = np.random.default_rng(0).uniform(1, 5, CONTENTS * EACH).round(2)
+IDS = [f"{place:03}.mp4" for place in range(len(LABELS))]
+
+
+def data(root: Path) -> Path:
+    lines = [f"{id},{label},c{place // EACH}" for place, (id, label) in enumerate(zip(IDS, LABELS, strict=True))]
+    root.mkdir()
+    (root / "labels.csv").write_text("\n".join(["filename,score,group", *lines, ""]))
+    return root
+
+
+def filled(root: Path, runs: Path, view: str, signal: float, **changes: Any) -> Path:
+    """A run whose bank says as much of the labels, in each of three frames with noise of its own."""
+    draws = np.random.default_rng(sum(map(ord, view)))
+    options = {"count": 3, "size": 64, "rows": None, "shown": 64, "missing": 0, **changes}
+    shown = KeyFrames(Uniform(options["count"]), options["shown"], flip=False)
+    header = BankHeader("made", "1", "h", shown.sampler_hash, options["count"], WIDTH, view=shown.signature())
+    bank = FeatureBank.prepare(root / "bank" / view, header, IDS)
+    place = draws.normal(size=WIDTH)
+    tokens = signal * (LABELS[:, None, None] - 3) * place + draws.normal(size=(len(IDS), options["count"], WIDTH))
+    kept = len(IDS) - options["missing"]
+    writer = BankWriter(bank)
+    writer.write(IDS[:kept], tokens[:kept])
+    writer.close()
+    sampler = {"class_path": "datamodules.video.samplers.Uniform", "init_args": {"count": options["count"]}}
+    frames = {"sampler": sampler, "size": options["size"], "flip": False}
+    branch = {"name": "tf_efficientnet_lite0", "levels": [0], "pool": "avg"}
+    config = {
+        "data": {"init_args": {"root": str(root), "views": {"frames": {
+            "class_path": "datamodules.video.views.key_frames.KeyFrames", "init_args": frames}}}},
+        "model": {"init_args": {"name": view, "bank": str(root / "bank"), "expert": {"init_args": {
+            "view": "frames", "rows": options["rows"],
+            "branch": {"class_path": "models.vqa.timm_frames.TimmFrames", "init_args": branch}}}}},
+    }  # fmt: skip
+    folder = runs / "frontier" / f"{view}-seed0"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def analyse(tmp_path: Path, *words: object) -> int:
+    given = ["frontier", "--root", tmp_path / "runs", "--student", STUDENT, "--out", tmp_path / "out", *words]
+    return main(["analyse", "frontier", *map(str, given)])
+
+
+def test_the_best_design_is_found_and_its_cost_is_that_of_the_whole_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(frontier_heads, "STEPS", 40)
+    root = data(tmp_path / "data")
+    filled(root, tmp_path / "runs", "told", 0.4)
+    filled(root, tmp_path / "runs", "noise", 0.0, size=96, shown=96)
+    recipe = tmp_path / "deployed.yaml"
+    recipe.write_text(yaml.safe_dump({
+        "base": str(STUDENT),
+        "data": {"init_args": {"views": {"frames": {"init_args": {
+            "sampler": {"init_args": {"count": 3}}, "size": 64, "resize": "short"}}}}},
+        "model": {"init_args": {"network": {"init_args": {"branches": {"frames": {"init_args": {
+            "levels": [0], "pool": "avg"}}}}}}},
+    }))  # fmt: skip
+    cost = figures(recipe)["gmacs"]
+    limit = f"{0.6 * cost:.5f}"
+    assert analyse(tmp_path, "--seeds", 1, "--limits", limit, 20, "--recipes", recipe) == 0
+    said = capsys.readouterr().out
+    rows = {row[0]: row for row in map(lambda line: line.split(","), (tmp_path / "out/designs.csv").open())}
+    assert set(rows) == {"design", "told/3", "told/1", "noise/3", "noise/1"}
+    assert float(rows["told/3"][2]) == pytest.approx(cost, rel=1e-9)
+    assert rows["told/3"][1] == "3x64x64" and float(rows["told/3"][2]) > 2.9 * float(rows["told/1"][2])
+    score = {name: float(row[8]) for name, row in rows.items() if name != "design"}
+    assert score["told/3"] > score["told/1"] + 0.03 > 0.6 and max(score["noise/3"], score["noise/1"]) < 0.4
+    told = json.loads((tmp_path / "out/figures.json").read_text())
+    assert told["best_under_20"] == "told/3" and told[f"best_under_{float(limit):g}"] == "told/1"
+    assert told["designs_under_20"] == 4
+    assert "Too few seeds (1)" in said and "| deployed | " in said and "nothing is said of what lies beyond" in said
+    assert (tmp_path / "out/frontier.png").stat().st_size > 10_000
+
+
+def test_frames_of_fewer_parts_are_among_those_of_odd_times_as_many() -> None:
+    times = np.cumsum(np.random.default_rng(1).uniform(0.02, 0.1, 48))
+    uneven = Timeline(times - times[0], float(times[-1]), 96, 64, 16.0, "h264", "yuv420p", 1, False)
+    for fewer, every in ((1, 3), (3, 3), (5, 9), (15, 3)):
+        more = Uniform(fewer * every).indices(uneven, Draw(id="a"))
+        assert more[every // 2 :: every] == Uniform(fewer).indices(uneven, Draw(id="a"))
+
+
+def clips_of(contents: int, each: int) -> Clips:
+    places = np.arange(contents * each)
+    names = [f"c{place // each}" for place in places]
+    return Clips([f"{p}.mp4" for p in places], np.linspace(1, 5, len(places)), names, places // each % 5)
+
+
+def test_the_best_of_many_is_chosen_without_the_clips_it_is_judged_on() -> None:
+    clips = clips_of(15, 4)
+    bootstrap = ContentBootstrap(clips.targets, clips.contents, draws=200)
+    draws = np.random.default_rng(0)
+    guesses = [judge(draws.normal(size=(1, 60)), bootstrap) for _ in range(40)]
+    assert max(each.score.mean for each in guesses) > 0.2
+    assert judge(chosen_blind(guesses, clips), bootstrap).score.mean < 0.15
+    good = judge(clips.targets[None] + draws.normal(size=(1, 60)) / 2, bootstrap)
+    assert np.array_equal(chosen_blind([*guesses, good], clips), good.predictions)
+    made = step(good, guesses[0])
+    assert made.value > 0.5 and made.interval is not None and made.interval[0] > 0 and made.p == pytest.approx(1 / 200)
+    assert step(good, good).value == 0 and step(good, good).p == 1
+
+
+def test_the_front_leaves_out_what_costs_more_and_is_no_better() -> None:
+    class Costs:
+        def __init__(self, gmacs: float) -> None:
+            self.gmacs = gmacs
+
+    clips = clips_of(10, 4)
+    bootstrap = ContentBootstrap(clips.targets, clips.contents, draws=10)
+    noise = np.random.default_rng(0).normal(size=(1, 40))
+    judged = [judge(clips.targets[None] + scale * noise, bootstrap) for scale in (3, 2, 2.5, 1, 0.5)]
+    assert front([Costs(cost) for cost in (1, 2, 3, 4, 4)], judged) == [0, 1, 4]  # type: ignore[list-item,misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "said"),
+    [
+        ({"rows": 3}, [], "keeps no token of each crop"),
+        ({"shown": 96}, [], "was filled with another view than the run's"),
+        ({"missing": 2}, [], "lacks 2 of 60 labelled clips, for example 058.mp4"),
+        ({}, ["--seeds", "0"], "0 is less than 1"),
+        ({}, ["--student", str(ROOT / "configs/exp/kvq/features/lite0.yaml")], "names no model.init_args.network"),
+    ],
+)
+def test_what_does_not_serve_is_told(
+    tmp_path: Path, changes: dict[str, Any], words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(data(tmp_path / "data"), tmp_path / "runs", "told", 1.0, **changes)
+    assert analyse(tmp_path, *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_runs_of_other_kinds_or_data_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(data(tmp_path / "data"), tmp_path / "runs", "told", 1.0)
+    filled(data(tmp_path / "other"), tmp_path / "runs", "else", 1.0)
+    assert analyse(tmp_path) == 2 and "the runs read " in capsys.readouterr().err
+    (tmp_path / "runs/frontier/else-seed0/config.yaml").write_text(
+        f"data: {{init_args: {{root: {tmp_path / 'data'}}}}}"
+    )
+    assert analyse(tmp_path) == 2 and "filled no bank" in capsys.readouterr().err
