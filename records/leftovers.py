@@ -37,19 +37,31 @@ def sweep(folder: str | Path, below: bool = True) -> list[Path]:
 
 def _is_left(path: Path) -> bool:
     match = _NAME.fullmatch(path.name)
-    if match is None or (match[1] and _lives(int(match[1]))):
-        return False
     try:
-        return time.time() - path.stat().st_mtime > QUIET
+        written = path.stat().st_mtime
     except OSError:  # it has just been renamed
         return False
+    if match is None or (match[1] and _lives(int(match[1]), written)):
+        return False
+    return time.time() - written > QUIET
 
 
-def _lives(process: int) -> bool:
+def _lives(process: int, written: float) -> bool:
+    """Whether the process lives; one that began after the file was last written to has only its number."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # it is another user's
         return True
-    return True
+    return process == os.getpid() or _began(process) <= written + QUIET
+
+
+def _began(process: int) -> float:
+    """When a process began, seconds since the epoch; 0 where the system does not tell."""
+    try:
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        running = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return time.time() - running + ticks / os.sysconf("SC_CLK_TCK")

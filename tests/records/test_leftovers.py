@@ -47,6 +47,15 @@ def test_files_of_dead_writers_go_and_all_others_stay(tmp_path: Path, gone: int)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
+def test_a_number_that_went_to_a_later_process_keeps_no_file(tmp_path: Path) -> None:
+    later = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        left, kept = write(tmp_path / f".a.json.{later.pid}.tmp"), write(tmp_path / f".b.json.{later.pid}.tmp", 0)
+        assert sweep(tmp_path) == [left] and kept.exists()
+    finally:
+        later.communicate(b"\n")
+
+
 def test_only_the_folder_itself_where_others_lie_below(tmp_path: Path, gone: int) -> None:
     below = write(tmp_path / f"data/.a.json.{gone}.tmp")
     assert sweep(tmp_path, below=False) == [] and below.exists()
