@@ -1,9 +1,9 @@
 """Accuracy against cost: which design is the best under each limit of GMACs, and whether more would buy anything.
 
-Every run of `predict` that is named filled a bank with the tokens of a frozen trunk. A design is that trunk on all
-frames of the bank or, where these are the middles of equal parts of a video, on every third, fifth ... of them, which
-are the middles of so many fewer parts. It has the student's head, which is trained here, for each fold and seed. Costs
-are those of the whole network on the whole view, from frames to score, as the command `budget` counts them.
+Every bank that is named holds the tokens of a frozen trunk. A design is that trunk on all frames of the bank or, where
+these are the middles of equal parts of a video, on every third, fifth ... of them, which are the middles of so many
+fewer parts. It has the student's head, which is trained here, for each fold and seed. Costs are those of the whole
+network on the whole view, from frames to score, as the command `budget` counts them.
 """
 
 import argparse
@@ -36,34 +36,34 @@ READING = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", nargs="+", help="runs of an expert's predict: EXPERIMENT, EXPERIMENT/VARIANT, folders")
+    parser.add_argument("bank", nargs="+", help="banks with a token of every frame and crop; folders or patterns")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="data set that the banks are of")
+    parser.add_argument("--expert", required=True, type=Path, metavar="FILE", help="whose trunk filled them")
     parser.add_argument("--student", required=True, type=Path, metavar="FILE", help="whose head and loss designs have")
     parser.add_argument("--recipes", nargs="*", type=Path, default=[], metavar="FILE", help="only counted, as marks")
     parser.add_argument("--limits", nargs="+", type=float, default=LIMITS, metavar="G", help="GMACs, 5 10 20 50 120")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="heads of each fold (default 3)")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
 
 
 def run(args: argparse.Namespace) -> Report:
     """Train heads of all designs, judge and compare them.
 
     Raises:
-        UserError: A word names no run, a run filled no bank that serves, or a file cannot be read.
+        UserError: A word names no bank, a bank does not serve, or a file cannot be read.
     """
-    from experiments.analysis.frontier_designs import data_root, designs
-    from experiments.analysis.frontier_heads import out_of_fold, read_clips, read_student
+    from experiments.analysis.frontier_designs import designs, find_banks
+    from experiments.analysis.frontier_heads import out_of_fold, read_clips, read_model
     from experiments.analysis.frontier_judge import judge
     from experiments.analysis.frontier_picture import picture
     from experiments.budget import figures
-    from experiments.comparison.runs import find_runs
     from metrics.bootstrap import ContentBootstrap
 
     if args.seeds < 1:
         raise UserError(f"{args.seeds} is less than 1", where="--seeds", mend="give 3 or more")
-    runs = [each for group in find_runs(args.run, args.root).values() for each in group]
-    student = read_student(args.student)
+    student = read_model(args.student, ("network", "loss", "optimizer"), "--student")
+    expert = read_model(args.expert, ("expert",), "--expert")["expert"]
     recipes = [(path.stem, figures(path)) for path in args.recipes]
-    clips, found = read_clips(data_root(runs)), designs(runs, student["network"])
+    clips, found = read_clips(args.data), designs(find_banks(args.bank), expert, student["network"])
     for design in found:
         if lacking := design.bank.missing(clips.ids):
             what = f"lacks {len(lacking)} of {len(clips.ids)} labelled clips, for example {lacking[0]}"

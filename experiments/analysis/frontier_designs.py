@@ -1,6 +1,7 @@
 """Designs of a cost frontier: what the trunk of a finished bank was shown, with all of its frames and with fewer."""
 
 import copy
+import glob
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,11 @@ from records.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from experiments.comparison.runs import Run
     from models.vqa.heads import Head
     from records.feature_bank import FeatureBank
 
 # The parts of a video whose middles this sampler takes: every k-th of k times as many parts has the same middle.
 NESTED = "datamodules.video.samplers.Uniform"
-FILL = "fill it with train.py predict and model.init_args.expert.init_args.rows null"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Design:
     """One network that a user could deploy: a view, the trunk that reads it, a head on every token.
 
     Args:
-        view: Variant of the run that filled the bank.
+        view: Name of the bank.
         frames: Frames of a video that it reads.
         shape: What it reads of a video, without the batch.
         gmacs: 10^9 multiply-accumulates a video, from frames to score.
@@ -60,58 +59,52 @@ class Design:
         return frames[:, self.every // 2 :: self.every].reshape(len(ids), -1, rows.shape[-1])
 
 
-def designs(runs: Iterable["Run"], network: Mapping[str, Any]) -> list[Design]:
-    """Every design whose tokens the banks of these runs hold, the cheapest first.
+def designs(banks: Iterable["FeatureBank"], expert: Mapping[str, Any], network: Mapping[str, Any]) -> list[Design]:
+    """Every design whose tokens the banks hold, the cheapest first.
 
     Args:
-        runs: Runs of `predict` that filled banks with a token for every frame and crop.
+        banks: Banks with a token for every frame and crop; what the trunk was shown stands in their headers.
+        expert: Configuration of the expert that filled them, whose branch is the trunk.
         network: Configuration of a network, whose head the designs have.
 
     Raises:
-        UserError: A run filled no such bank, or its bank was filled by another view.
+        UserError: A bank holds something else than such tokens of this trunk.
     """
-    found = [design for run in runs for design in _of_bank(run, network)]
+    found = [design for bank in banks for design in _of_bank(bank, expert["init_args"], network)]
     return sorted(found, key=lambda design: (design.gmacs, design.name))
 
 
-def data_root(runs: Iterable["Run"]) -> Path:
-    """The data set that all banks are of.
+def find_banks(words: Iterable[str]) -> list["FeatureBank"]:
+    """Banks by folder or pattern, each once.
 
     Raises:
-        UserError: They are of several.
+        UserError: A word names no bank.
     """
-    roots = sorted({str(run.config.get("data.init_args.root")) for run in runs})
-    if len(roots) > 1:
-        raise UserError(f"the runs read {' and '.join(roots)}", where="frontier", mend="give runs on one data set")
-    return Path(roots[0])
+    from records.feature_bank import HEADER, FeatureBank
+
+    found: dict[Path, FeatureBank] = {}
+    for word in words:
+        folders = [Path(place) for place in sorted(glob.glob(word)) if (Path(place) / HEADER).is_file()]
+        if not folders:
+            raise UserError(
+                "names no feature bank", where=word, mend="fill one with train.py predict; docs/features.md"
+            )
+        found |= {folder.resolve(): FeatureBank(folder) for folder in folders}
+    return list(found.values())
 
 
-def _of_bank(run: "Run", network: Mapping[str, Any]) -> list[Design]:
-    from records.feature_bank import FeatureBank
-    from runtime.layers import read_config
+def _of_bank(bank: "FeatureBank", expert: Mapping[str, Any], network: Mapping[str, Any]) -> list[Design]:
     from runtime.trusted_classes import refuse_foreign_classes
 
-    where = run.folder / "config.yaml"
-    config = read_config(where)
-    try:
-        views, expert = config["data"]["init_args"]["views"], config["model"]["init_args"]["expert"]["init_args"]
-        bank = Path(config["model"]["init_args"]["bank"]) / config["model"]["init_args"]["name"]
-    except (KeyError, TypeError):
-        raise UserError("filled no bank", where=str(run.folder), mend="give runs of an expert's predict") from None
-    if expert.get("rows") is not None:
-        raise UserError("keeps no token of each crop", where=str(run.folder), mend=FILL)
-    refuse_foreign_classes([views, expert, dict(network)], str(where))
-    name, opened, made = str(expert["view"]), FeatureBank(bank), []
-    sampler = views[name]["init_args"]["sampler"]
-    most = int(sampler["init_args"]["count"])
-    for every in _thinnings(most) if sampler["class_path"] == NESTED else [1]:
-        changed = copy.deepcopy(views)
-        changed[name]["init_args"]["sampler"]["init_args"]["count"] = most // every
-        design, signature = _counted(run.variant, name, changed, expert, network, (opened, every), str(where))
-        if every == 1 and signature != opened.header.view:
-            what = "was filled with another view than the run's"
-            raise UserError(what, where=str(bank), mend=f"remove it, and {FILL}")
-        made.append(design)
+    view = _configured(bank.header.view)
+    refuse_foreign_classes(view, str(bank.folder))
+    sampler, made = view["init_args"].get("sampler") or {}, []
+    most = int((sampler.get("init_args") or {}).get("count", 1))
+    for every in _thinnings(most) if sampler.get("class_path") == NESTED else [1]:
+        thinner = copy.deepcopy(view)
+        if every > 1:
+            thinner["init_args"]["sampler"]["init_args"]["count"] = most // every
+        made.append(_design((bank, every), most // every, thinner, expert, network))
     return made
 
 
@@ -119,28 +112,37 @@ def _thinnings(frames: int) -> list[int]:
     return [every for every in range(1, frames + 1, 2) if frames % every == 0]
 
 
-def _counted(
-    variant: str,
-    name: str,
-    views: dict[str, Any],
+def _configured(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration of what has this signature."""
+    options = {name: _configured(value) if isinstance(value, dict) and "class" in value else value
+               for name, value in signature.items() if name != "class"}  # fmt: skip
+    return {"class_path": signature.get("class", ""), "init_args": options}
+
+
+def _design(
+    stored: tuple["FeatureBank", int],
+    frames: int,
+    view: dict[str, Any],
     expert: Mapping[str, Any],
     network: Mapping[str, Any],
-    stored: tuple["FeatureBank", int],
-    where: str,
-) -> tuple[Design, dict[str, Any]]:
-    """A design with what it costs from frames to score, and the signature of its view."""
+) -> Design:
+    """A design with what it costs from frames to score."""
     import torch
 
     from metrics.efficiency import efficiency
     from runtime.build import build
     from runtime.trusted_classes import only_trusted_imports
 
+    (bank, every), name = stored, str(expert["view"])
     options = {**network["init_args"], "branches": {name: expert["branch"]}, "fusion": None}
     with torch.device("meta"), only_trusted_imports():
-        built, made = build({**network, "init_args": options}, views, where)
-    shapes = {key: tuple(view.shape) for key, view in made.items()}
-    built.check(shapes)
-    cost = efficiency(built, shapes)
-    frames, head = int(views[name]["init_args"]["sampler"]["init_args"]["count"]), built.head
-    design = Design(variant, frames, shapes[name], cost["gmacs"], cost["params_m"], head, *stored)
-    return design, made[name].signature()
+        built, made = build({**network, "init_args": options}, {name: view}, str(bank.folder))
+    shape = tuple(made[name].shape)
+    built.check({name: shape})
+    cost = efficiency(built, {name: shape})
+    header = bank.header
+    if (header.tokens, header.width) != (shape[0] * every, built.width):
+        what = f"holds {header.tokens} x {header.width} a video, and the trunk makes {shape[0] * every} x {built.width}"
+        mend = "fill it with this expert, and with model.init_args.expert.init_args.rows null"
+        raise UserError(what, where=str(bank.folder), mend=mend)
+    return Design(bank.folder.name, frames, shape, cost["gmacs"], cost["params_m"], built.head, bank, every)

@@ -46,11 +46,16 @@ class Clips:
         return f"{len(self.ids)} clips of {len(set(self.contents))} contents, {len(np.unique(self.folds))} folds"
 
 
-def read_student(path: Path) -> dict[str, Any]:
+def read_model(path: Path, needed: Sequence[str], option: str) -> dict[str, Any]:
     """Options of the model in an experiment file, with the layers below it.
 
+    Args:
+        path: The file.
+        needed: Options that it must have.
+        option: Where it was named, for messages.
+
     Raises:
-        UserError: It is not there, or is no quality network that is trained.
+        UserError: It is not there, or has them not.
     """
     from runtime.layers import layers, read_config
     from runtime.named_parts import completed, merged
@@ -59,9 +64,9 @@ def read_student(path: Path) -> dict[str, Any]:
     for layer in layers(path):
         config = merged(config, completed(read_config(layer), config))
     options = (config.get("model") or {}).get("init_args") or {}
-    if lacking := [name for name in ("network", "loss", "optimizer") if not isinstance(options.get(name), dict)]:
+    if lacking := [name for name in needed if not isinstance(options.get(name), dict)]:
         what = f"names no model.init_args.{', '.join(lacking)}"
-        raise UserError(what, where=f"--student {path}", mend="give a student, as configs/exp/kvq/mini_student.yaml")
+        raise UserError(what, where=f"{option} {path}", mend="see how configs/study/frontier.yaml names its files")
     return options
 
 

@@ -35,38 +35,29 @@ def data(root: Path) -> Path:
     return root
 
 
-def filled(root: Path, runs: Path, view: str, signal: float, **changes: Any) -> Path:
-    """A run whose bank says as much of the labels, in each of three frames with noise of its own."""
+def filled(root: Path, view: str, signal: float, size: int = 64, **changes: Any) -> None:
+    """A bank that says as much of the labels, in each of three frames with noise of its own."""
     draws = np.random.default_rng(sum(map(ord, view)))
-    options = {"count": 3, "size": 64, "rows": None, "shown": 64, "missing": 0, **changes}
-    shown = KeyFrames(Uniform(options["count"]), options["shown"], flip=False)
-    header = BankHeader("made", "1", "h", shown.sampler_hash, options["count"], WIDTH, view=shown.signature())
+    options = {"width": WIDTH, "missing": 0, "class": "", **changes}
+    shown = KeyFrames(Uniform(3), size, flip=False)
+    signature = {**shown.signature(), **({"class": options["class"]} if options["class"] else {})}
+    header = BankHeader("made", "1", "h", shown.sampler_hash, 3, options["width"], view=signature)
     bank = FeatureBank.prepare(root / "bank" / view, header, IDS)
-    place = draws.normal(size=WIDTH)
-    tokens = signal * (LABELS[:, None, None] - 3) * place + draws.normal(size=(len(IDS), options["count"], WIDTH))
+    place = draws.normal(size=options["width"])
+    tokens = signal * (LABELS[:, None, None] - 3) * place + draws.normal(size=(len(IDS), 3, options["width"]))
     kept = len(IDS) - options["missing"]
     writer = BankWriter(bank)
     writer.write(IDS[:kept], tokens[:kept])
     writer.close()
-    sampler = {"class_path": "datamodules.video.samplers.Uniform", "init_args": {"count": options["count"]}}
-    frames = {"sampler": sampler, "size": options["size"], "flip": False}
-    branch = {"name": "tf_efficientnet_lite0", "levels": [0], "pool": "avg"}
-    config = {
-        "data": {"init_args": {"root": str(root), "views": {"frames": {
-            "class_path": "datamodules.video.views.key_frames.KeyFrames", "init_args": frames}}}},
-        "model": {"init_args": {"name": view, "bank": str(root / "bank"), "expert": {"init_args": {
-            "view": "frames", "rows": options["rows"],
-            "branch": {"class_path": "models.vqa.timm_frames.TimmFrames", "init_args": branch}}}}},
-    }  # fmt: skip
-    folder = runs / "frontier" / f"{view}-seed0"
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    return folder
 
 
 def analyse(tmp_path: Path, *words: object) -> int:
-    given = ["frontier", "--root", tmp_path / "runs", "--student", STUDENT, "--out", tmp_path / "out", *words]
-    return main(["analyse", "frontier", *map(str, given)])
+    branch = {"name": "tf_efficientnet_lite0", "levels": [0], "pool": "avg"}
+    expert = {"view": "frames", "branch": {"class_path": "models.vqa.timm_frames.TimmFrames", "init_args": branch}}
+    file = tmp_path / "expert.yaml"
+    file.write_text(yaml.safe_dump({"model": {"init_args": {"expert": {"init_args": expert}}}}))
+    given = [tmp_path / "data/bank/*", "--data", tmp_path / "data", "--expert", file, "--out", tmp_path / "out"]
+    return main(["analyse", "frontier", *map(str, [*given, "--student", STUDENT, *words])])
 
 
 def test_the_best_design_is_found_and_its_cost_is_that_of_the_whole_network(
@@ -74,8 +65,8 @@ def test_the_best_design_is_found_and_its_cost_is_that_of_the_whole_network(
 ) -> None:
     monkeypatch.setattr(frontier_heads, "STEPS", 40)
     root = data(tmp_path / "data")
-    filled(root, tmp_path / "runs", "told", 0.4)
-    filled(root, tmp_path / "runs", "noise", 0.0, size=96, shown=96)
+    filled(root, "told", 0.4)
+    filled(root, "noise", 0.0, size=96)
     recipe = tmp_path / "deployed.yaml"
     recipe.write_text(yaml.safe_dump({
         "base": str(STUDENT),
@@ -144,26 +135,23 @@ def test_the_front_leaves_out_what_costs_more_and_is_no_better() -> None:
 @pytest.mark.parametrize(
     ("changes", "words", "said"),
     [
-        ({"rows": 3}, [], "keeps no token of each crop"),
-        ({"shown": 96}, [], "was filled with another view than the run's"),
+        ({"width": 24}, [], "holds 3 x 24 a video, and the trunk makes 3 x 16"),
+        ({"class": "os.system"}, [], "names 'os.system', which is neither ours"),
         ({"missing": 2}, [], "lacks 2 of 60 labelled clips, for example 058.mp4"),
         ({}, ["--seeds", "0"], "0 is less than 1"),
         ({}, ["--student", str(ROOT / "configs/exp/kvq/features/lite0.yaml")], "names no model.init_args.network"),
+        ({}, ["--expert", str(STUDENT)], "names no model.init_args.expert"),
     ],
 )
 def test_what_does_not_serve_is_told(
     tmp_path: Path, changes: dict[str, Any], words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    filled(data(tmp_path / "data"), tmp_path / "runs", "told", 1.0, **changes)
+    filled(data(tmp_path / "data"), "told", 1.0, **changes)
     assert analyse(tmp_path, *words) == 2
     assert said in capsys.readouterr().err
 
 
-def test_runs_of_other_kinds_or_data_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    filled(data(tmp_path / "data"), tmp_path / "runs", "told", 1.0)
-    filled(data(tmp_path / "other"), tmp_path / "runs", "else", 1.0)
-    assert analyse(tmp_path) == 2 and "the runs read " in capsys.readouterr().err
-    (tmp_path / "runs/frontier/else-seed0/config.yaml").write_text(
-        f"data: {{init_args: {{root: {tmp_path / 'data'}}}}}"
-    )
-    assert analyse(tmp_path) == 2 and "filled no bank" in capsys.readouterr().err
+def test_a_place_without_banks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data(tmp_path / "data")
+    assert analyse(tmp_path) == 2
+    assert "names no feature bank" in capsys.readouterr().err
