@@ -28,8 +28,8 @@ READING = (
     "those of gaps paired on the same clips; p is that of SROCC, corrected by Holm's method for the rows of the table."
 )
 MADE_ON_PURPOSE = (
-    "Students of the second part learnt labels of the very clips they are judged on, on purpose, to show what that "
-    "does. None of their scores is a result; the lowest bar for one is the row of a pool of other clips."
+    "In the second part students learnt labels of clips that they are judged on, on purpose, to measure what that "
+    "does: none of their scores is a result."
 )
 
 

@@ -116,7 +116,7 @@ def test_inflation_is_what_a_student_gains_on_the_clips_of_its_pool(tmp_path: Pa
     assert 0.02 < figures["inflation/transductive/low"] < figures["inflation/transductive/srocc"]
     assert figures["inflation/indirect/srocc"] == figures["inflation/pool/srocc"] == 0
     cautions, _, rest = (tmp_path / "out/report.md").read_text().partition("## Labels of the evaluated clips")
-    assert "None of their scores is a result" in cautions and "not of one size" not in cautions
+    assert "none of their scores is a result" in cautions and "not of one size" not in cautions
     assert "m/l2 (3 runs)" in cautions and "Halves: 48 clips of 12 contents and 48 clips of 12 contents." in rest
 
 
