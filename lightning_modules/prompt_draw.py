@@ -39,7 +39,8 @@ class PromptDraw:
             return self._table.rows(ids).to(fixed)
         except (OSError, ValueError, KeyError) as error:
             mend = "build the table of these very images and this base"
-            raise UserError(str(error.args[0]), where=f"model.init_args.tags {self.tags}", mend=mend) from None
+            what = str(error.args[0]).partition("; ")[0]
+            raise UserError(what, where=f"model.init_args.tags {self.tags}", mend=mend) from None
 
     def drawn(self, positive: Tensor, count: int) -> Tensor:
         """What each of ``count`` samples is told, float (count, tokens, width); drawn from torch's generator.

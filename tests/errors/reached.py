@@ -1,7 +1,8 @@
 """Which errors are raised through a public command while tests run.
 
 `SUGC_ERROR_SITES=FILE python -m pytest -p tests.errors.reached ...` writes the file, processes of tests included;
-`python -m tests.errors.reached FILE` lists the errors that it lacks: `> tests/errors/unreached.txt` after a change.
+`python -m tests.errors.reached FILE` writes unreached.txt anew: the errors that it lacks, each with the reason that is
+known of it, which is written there by hand: why nobody causes it by a command, or what a test of it would need.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 import tests.command as command
 from tests.errors.sources import error_sites
 
-HOOK = Path(__file__).with_name("hook")
+HOOK, LIST = (Path(__file__).with_name(name) for name in ("hook", "unreached.txt"))
 
 
 def start() -> None:
@@ -22,6 +23,7 @@ def start() -> None:
     from noting import install
 
     install()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HOOK), os.environ.get("PYTHONPATH", "")])  # for spawned ones
     plain = command.environment
 
     def environment(**more: str) -> dict[str, str]:
@@ -45,11 +47,22 @@ def listed(site: error_sites.Site) -> str:
     return f"{site.file}  {site.function}  {site.what}"
 
 
+def known() -> dict[str, str]:
+    """The errors of unreached.txt, each with its reason; empty where it only waits for a test."""
+    lines = [line.partition("  # ") for line in LIST.read_text(encoding="utf-8").splitlines()]
+    return {name: reason for name, _, reason in lines}
+
+
 def main() -> None:
     """List those that were not raised; how many were goes to stderr."""
     left, reached = unreached(Path(sys.argv[1]))
-    print("\n".join(sorted({listed(site) for site in left})))
-    print(f"{len(reached)} of {len(reached) + len(left)} errors were raised through a public command", file=sys.stderr)
+    reasons = known()
+    names = sorted({listed(site) for site in left})
+    lines = [f"{name}  # {reasons[name]}" if reasons.get(name) else name for name in names]
+    LIST.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    waiting = sum("  # " not in line for line in lines)
+    told = f"{len(reached)} of {len(reached) + len(left)} errors were raised through a public command"
+    print(f"{told}; {waiting} wait for a test", file=sys.stderr)
 
 
 if __name__ == "__main__":

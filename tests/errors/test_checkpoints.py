@@ -6,8 +6,10 @@ import pytest
 import torch
 import yaml
 
+from callbacks.run_facts import KEY as RUN
+from lightning_modules.ensemble import KEY as ENSEMBLE
 from tests.command import ROOT, TINY, train
-from tests.errors.experiment_files import MODEL, NETWORK, tiny
+from tests.errors.experiment_files import BRANCH, MODEL, NETWORK, tiny
 from tests.errors.test_train_images import DIFFUSION
 from tests.experiments.enhance_checkpoints import diffusion_checkpoint, fusion_checkpoint
 
@@ -52,6 +54,19 @@ WRONG = [
         "train.py fit --config {tiny} --" + MODEL + ".init_from pixel.ckpt --run.variant new",
         "pixel.ckpt: holds other weights",
     ),
+    (
+        f"train.py test --config {TEACHER} --{MODEL}.members [equal.ckpt]",
+        "equal.ckpt: gave one score to its whole training set",
+    ),
+    (
+        "train.py test --config {tiny} --ckpt_path frozen.ckpt",
+        "its frozen branch 'frames' has the hash x, and the weights there ... give the file that it was trained",
+    ),
+    (
+        f"train.py test --config {{tiny}} --ckpt_path frozen.ckpt --{BRANCH}.init_args.weights nowhere.pth",
+        "its frozen branch 'frames' cannot be loaded (no such file of weights: nowhere.pth ... put the weights back to",
+    ),
+    (f"{ENHANCE} unbuilt.ckpt", "--checkpoint unbuilt.ckpt: "),
     ("train.py predict --config {tiny} --config " + str(CANDIDATES) + " --ckpt_path best.ckpt", "VQAStudent gives no"),
     ("train.py test --config diffusion.yaml --ckpt_path semantic.ckpt", "its stage is 'semantic', not 'pixel'; stage"),
     (
@@ -90,12 +105,16 @@ def made(tmp_path_factory, world):
     branch["class_path"] = "os.system"
     torch.save(facts, folder / "foreign.ckpt")
     branch["class_path"] = "models.vqa.timm_frames.TimmFrames"
+    torch.save({**facts, "frozen": {"frames": {"source": "w.pth", "sha256": "x"}}}, folder / "frozen.ckpt")
+    torch.save({**facts, ENSEMBLE: {"mean": 1.0, "sd": 0.0, "label_mean": 1.0, "label_sd": 1.0}}, folder / "equal.ckpt")
     facts["state_dict"].popitem()
     torch.save(facts, folder / "smaller.ckpt")
     for stage in ("pixel", "semantic"):
         diffusion_checkpoint(folder / f"{stage}.ckpt", stage)
         written = torch.load(folder / f"{stage}.ckpt", weights_only=True)
         torch.save({**written, "pytorch-lightning_version": "2.6"}, folder / f"{stage}.ckpt")
+    written[RUN]["model"]["init_args"]["network"]["init_args"]["rank_pixel"] = "x"
+    torch.save(written, folder / "unbuilt.ckpt")
     fusion_checkpoint(folder / "f.ckpt")
     values = yaml.safe_load(yaml.safe_dump(DIFFUSION))
     values["data"]["init_args"]["root"] = str(world / "kwaisr")

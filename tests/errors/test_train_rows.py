@@ -136,7 +136,7 @@ WRONG = [
     (
         {f"{DATA}.labels": "equal.csv"},
         "equal",
-        "training labels: the labels' standard deviation must be above 0, not 0.0; all labels are equal: mend the scores",
+        "training labels: the labels' standard deviation must be above 0, not 0.0; all labels are equal: mend",
     ),
     (
         {f"{DATA}.batch_size": 1, f"{DATA}.pool": {"labels": "data/odd.parquet", "root": "data/train"}},
