@@ -3,6 +3,7 @@
 import os
 import re
 from typing import Any
+from urllib.parse import unquote
 
 HIDDEN = "(hidden)"
 SECRET = re.compile(r"api_?key|secret|passw|credential|(^|[._-])token$", re.IGNORECASE)
@@ -19,6 +20,15 @@ def without_secrets(value: Any) -> Any:
 def hidden(text: str) -> str:
     """A text with what secret variables of the environment hold hidden."""
     return _without(text, _held())
+
+
+def without_password(text: str, url: str) -> str:
+    """A text with the password of a URL hidden, and each part of it that a parser may have taken for something else."""
+    password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    parts = {password, unquote(password), *re.split(r"\W+", password)}
+    for part in sorted((part for part in parts if len(part) > 2), key=len, reverse=True):
+        text = text.replace(part, HIDDEN)
+    return text
 
 
 def _held() -> list[str]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from records.errors import UserError
+from records.labels import clean_id
+from records.yaml_text import parse_yaml
 
 KEYS = {"name", "axes", "stages", "report"}
 STAGE_KEYS = {"over", "needs", "run", "gpus", "cores"}
@@ -65,10 +65,10 @@ def read_study(path: Path) -> Study:
         UserError: It is not there, is no YAML, or does not hang together.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError("cannot be read", where=str(path), mend="give a study; some are in configs/study") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(" ".join(str(error).split()), where=str(path), mend="mend the YAML there") from None
     if not isinstance(given, dict) or not isinstance(given.get("stages"), dict) or not given["stages"]:
         raise UserError("names no stages", where=str(path), mend="give name, axes, stages and report")
@@ -76,12 +76,22 @@ def read_study(path: Path) -> Study:
     name = str(given.get("name") or path.stem)
     if not NAME.fullmatch(name):
         raise UserError(f"name {name!r} is no folder's name", where=str(path), mend="take letters, digits, - and _")
-    axes = {str(axis): _values(axis, told, path) for axis, told in (given.get("axes") or {}).items()}
+    told = given.get("axes") or {}
+    if not isinstance(told, dict):
+        raise UserError("axes are no mapping", where=str(path), mend="give each axis a name and its values")
+    axes = {str(axis): _values(axis, values, path) for axis, values in told.items()}
     stages = tuple(_stage(str(each), told, axes, path) for each, told in given["stages"].items())
-    report = given.get("report") or []
-    return Study(
-        path, name, axes, _ordered(stages, path), tuple(map(str, [report] if isinstance(report, str) else report))
-    )
+    return Study(path, name, axes, _ordered(stages, path), _report(given.get("report"), path))
+
+
+def _report(told: Any, path: Path) -> tuple[str, ...]:
+    """Files of the report, none of which may lie elsewhere."""
+    try:
+        names = tuple(map(str, [told] if isinstance(told, str) else told or ()))
+        return tuple(map(clean_id, names))
+    except (TypeError, ValueError):
+        mend = "give names of files below the study's folder"
+        raise UserError(f"report {told!r} names no files of the study", where=str(path), mend=mend) from None
 
 
 def _known(keys: set[Any], allowed: set[str], what: str, path: Path) -> None:
@@ -91,7 +101,7 @@ def _known(keys: set[Any], allowed: set[str], what: str, path: Path) -> None:
 
 
 def _values(axis: Any, told: Any, path: Path) -> dict[str, tuple[str, ...]]:
-    values = told if isinstance(told, dict) else {value: [] for value in told} if isinstance(told, list) else {}
+    values = told if isinstance(told, dict) else {str(value): [] for value in told} if isinstance(told, list) else {}
     if not values:
         mend = "give a list of values, or a mapping from names to words"
         raise UserError(f"axis {axis} has no values", where=str(path), mend=mend)
@@ -110,12 +120,15 @@ def _stage(name: str, told: Any, axes: Mapping[str, Any], path: Path) -> Stage:
     _known(set(told), STAGE_KEYS, f"stage {name}", path)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise UserError(f"stage {name!r} has no plain name", where=str(path), mend="take letters, digits and _")
-    over, needs = (_names(told.get(key)) for key in ("over", "needs"))
+    over, needs = (_names(told.get(key), name, key, path) for key in ("over", "needs"))
     if unknown := sorted(set(over) - set(axes)):
         mend = f"axes are {', '.join(axes) or 'none'}"
         raise UserError(f"stage {name} is over no axis {', '.join(unknown)}", where=str(path), mend=mend)
-    places = {place.removesuffix(":words") for word in told["run"] for place in _PLACE.findall(str(word))}
-    if unknown := sorted(places - set(over) - {"study"}):
+    # The words of a value can only stand alone.
+    words = {str(word)[2:-7] for word in told["run"] if re.fullmatch(r"\$\{[^}]*:words\}", str(word))}
+    places = {place for word in told["run"] for place in _PLACE.findall(str(word))}
+    places -= {"study", *(f"{axis}:words" for axis in words)}
+    if unknown := sorted((words | places) - set(over)):
         mend = "name it in over, or write the value"
         raise UserError(f"stage {name} has no value of {', '.join(unknown)}", where=str(path), mend=mend)
     counts = [told.get("gpus", 0), told.get("cores", 1)]
@@ -124,7 +137,9 @@ def _stage(name: str, told: Any, axes: Mapping[str, Any], path: Path) -> Stage:
     return Stage(name, over, needs, tuple(map(str, told["run"])), *counts)
 
 
-def _names(told: Any) -> tuple[str, ...]:
+def _names(told: Any, stage: str, key: str, path: Path) -> tuple[str, ...]:
+    if not isinstance(told, str | list | None):
+        raise UserError(f"stage {stage}: {key} is no list of names", where=str(path), mend="give a name or a list")
     return (told,) if isinstance(told, str) else tuple(map(str, told or ()))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.search.space import Space
 from experiments.search.sweep_file import SweepFile
 from records.errors import UserError
+from records.secrets import hidden
 
 
 def dry_run(sweep: SweepFile, space: Space, seed: int, extra: tuple[str, ...] = ()) -> int:
@@ -24,8 +25,9 @@ def dry_run(sweep: SweepFile, space: Space, seed: int, extra: tuple[str, ...] = 
     )
     if done.returncode:
         told = done.stderr.strip().splitlines() or ["no word"]
-        raise UserError(f"a trial's command does not start: {told[-1]}", where=str(sweep.path), mend=shlex.join(words))
-    print(shlex.join(words))
+        what = hidden(f"a trial's command does not start: {told[-1]}")
+        raise UserError(what, where=str(sweep.path), mend=hidden(shlex.join(words)))
+    print(hidden(shlex.join(words)))
     return 0
 
 

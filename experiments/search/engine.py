@@ -15,6 +15,7 @@ from experiments.search.trial import (
     end_leftover,
     find_folder,
     identity,
+    lives,
     outcome,
     reason,
     start,
@@ -30,6 +31,7 @@ PAUSE = 0.5
 HOPELESS = 3
 # Attributes of a trial in the study.
 VARIANT, PROCESS, HOST, VALUES, REASON, TAKES_UP = "variant", "process", "host", "values", "reason", "takes_up"
+ENGINE = "engine"
 OVER_BUDGET = "over budget"
 
 
@@ -103,8 +105,9 @@ class Engine:
         words += [f"--wandb.group={self.sweep.name}", f"--wandb.sweep={self.sweep.path}", *self.extra]
         trial.set_user_attr(VARIANT, variant)
         trial.set_user_attr(VALUES, values)
-        process = start(words, self._log(variant), slot, self.root, variant, self.gpus[slot] if self.gpus else None)
         trial.set_user_attr(HOST, socket.gethostname())
+        trial.set_user_attr(ENGINE, identity(os.getpid()))
+        process = start(words, self._log(variant), slot, self.root, variant, self.gpus[slot] if self.gpus else None)
         trial.set_user_attr(PROCESS, identity(process.process.pid))
         self.running[trial.number] = (trial, process)
 
@@ -159,6 +162,9 @@ class Engine:
             attributes = trial.user_attrs
             if attributes.get(HOST, socket.gethostname()) != socket.gethostname() and not self.take_over:
                 print(f"trial {trial.number} runs on {attributes[HOST]}; if it does not, add --take-over", flush=True)
+                continue
+            if lives(attributes.get(ENGINE)):
+                print(f"trial {trial.number} is another process' of this machine, which still runs", flush=True)
                 continue
             if known := attributes.get(PROCESS):
                 end_leftover(known)

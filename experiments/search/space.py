@@ -12,6 +12,8 @@ from records.errors import UserError
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+# A grid of more would not end, and its points would fill the memory.
+MOST_POINTS = 1_000_000
 SERVED = "value, values, uniform, int_uniform, q_uniform, log_uniform(_values), q_log_uniform(_values)"
 
 
@@ -52,6 +54,10 @@ class Space:
         from optuna.distributions import CategoricalDistribution, IntDistribution
 
         found: dict[str, list[Any]] = {}
+        points = math.prod(map(_count, self.distributions.values()))
+        if not points <= MOST_POINTS:
+            what = f"the grid has more than {MOST_POINTS} points"
+            raise UserError(what, where=where, mend="give fewer values or a larger q, or use method: random")
         for name, distribution in self.distributions.items():
             if isinstance(distribution, CategoricalDistribution):
                 found[name] = list(distribution.choices)
@@ -65,6 +71,14 @@ class Space:
         return found
 
 
+def _count(distribution: Any) -> float:
+    """How many values a grid would take of a distribution; 1 of one that a grid refuses."""
+    step = getattr(distribution, "step", None)
+    if hasattr(distribution, "choices"):
+        return len(distribution.choices)
+    return 1 if step is None else (distribution.high - distribution.low) // step + 1
+
+
 def space_of(sweep: SweepFile) -> Space:
     """Translate every parameter.
 
@@ -75,7 +89,7 @@ def space_of(sweep: SweepFile) -> Space:
     for name, told in sweep.parameters.items():
         try:
             _add(space, str(name), told)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             what = f"parameter {name} cannot be served: {error.args[0] if error.args else error}"
             raise UserError(what, where=str(sweep.path), mend=f"give {SERVED}") from None
     if not space.distributions:

@@ -1,13 +1,17 @@
 """Where the trials of a sweep stand: a journal file on one machine, a database for many."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.search.engine import HOST, PROCESS, REASON, TAKES_UP, VALUES, VARIANT
 from experiments.search.space import Space
-from experiments.search.sweep_file import SweepFile
+from experiments.search.sweep_file import NAME, SweepFile
 from records.errors import UserError
+from records.files import parse_json
+from records.secrets import without_password
 
 if TYPE_CHECKING:
     import optuna
@@ -26,7 +30,7 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
         seed: Seed of the search.
 
     Raises:
-        UserError: The study is another sweep's, or the database cannot be reached.
+        UserError: The study is another sweep's, its journal is damaged, or the database cannot be reached.
     """
     import optuna
 
@@ -38,11 +42,16 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
             directions=[each.goal for each in sweep.objectives],
             load_if_exists=True,
         )
-    except Exception as error:  # whatever a database driver raises
+    except OSError:
+        raise
+    except Exception as error:  # whatever a database driver raises, or Optuna where lines of its journal are odd
+        told = type(error).__name__ + ": " + (str(error).splitlines() or [""])[0][:200]
         if url is None:
-            raise
-        what = f"the database cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:200]})"
-        raise UserError(what, where="--storage", mend="mend the URL, or install its driver") from error
+            raise _damaged(folder / JOURNAL, told) from None
+        what = f"the database cannot be used ({without_password(told, url)})"
+        raise UserError(what, where="--storage", mend="mend the URL, or install its driver") from None
+    if odd := [trial.number for trial in study.get_trials(deepcopy=False) if not _is_sound(trial)]:
+        raise _damaged(folder / JOURNAL if url is None else "--storage", f"trial {odd[0]} holds odd values")
     known = study.user_attrs.get("sweep")
     if known is None:
         study.set_user_attr("sweep", sweep.hash)
@@ -55,7 +64,7 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
             what, where=str(sweep.path), mend=f"name it anew by `name:`, or give another --out than {folder}"
         )
     study.sampler = _sampler(sweep, space, seed, len(study.get_trials(deepcopy=False)))
-    study.pruner = _pruner(sweep)
+    study.pruner = make_pruner(sweep)
     return study
 
 
@@ -68,6 +77,30 @@ def _storage(folder: Path, url: str | None) -> Any:
     journal = folder / JOURNAL
     _mend_torn(journal)
     return optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _is_sound(trial: Any) -> bool:
+    """Whether a trial holds what a sweep puts into it, and nothing that would lead elsewhere."""
+    told = trial.user_attrs
+    numbers = [*(trial.values or ()), *trial.intermediate_values.values(), told.get(TAKES_UP, 0)]
+    return (
+        all(isinstance(number, int | float) for number in numbers)
+        and isinstance(told.get(VALUES, {}), dict)
+        and all(isinstance(told.get(name, ""), str) for name in (HOST, REASON))
+        and NAME.fullmatch(str(told.get(VARIANT, "x"))) is not None
+        and re.fullmatch(r"\d+ \d+", str(told.get(PROCESS) or "1 1")) is not None
+    )
+
+
+def _damaged(journal: Path | str, told: str) -> UserError:
+    for number, line in enumerate(journal.read_bytes().splitlines() if isinstance(journal, Path) else (), 1):
+        try:
+            parse_json(line)
+        except ValueError:
+            told = f"line {number} is no JSON"
+            break
+    mend = "put a copy of it back, or move it aside to search anew"
+    return UserError(f"the record of the trials is damaged ({told})", where=str(journal), mend=mend)
 
 
 def _mend_torn(journal: Path) -> None:
@@ -101,7 +134,8 @@ def _sampler(sweep: SweepFile, space: Space, seed: int, made: int) -> "optuna.sa
         return optuna.samplers.TPESampler(seed=seed + made, multivariate=True, constant_liar=True)
 
 
-def _pruner(sweep: SweepFile) -> "optuna.pruners.BasePruner":
+def make_pruner(sweep: SweepFile) -> "optuna.pruners.BasePruner":
+    """What ends trials early, as the file asks for."""
     import optuna
 
     told = sweep.early_terminate

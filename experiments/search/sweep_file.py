@@ -18,6 +18,9 @@ KEYS = {"program", "method", "metric", "metrics", "command", "parameters", "earl
 # Keys of the schema that say where W&B keeps a sweep; they change nothing of the search.
 IGNORED = {"description", "project", "entity", "apiVersion", "kind", "controller"}
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+_HYPERBAND = ("min_iter", "max_iter", "s", "eta")
+# Of a folder and of runs in it.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]*")
 _VARIABLE = re.compile(r"\$\{envvar:([^}]*)\}")
 
 
@@ -121,7 +124,24 @@ def read_sweep(path: Path) -> SweepFile:
             what = f"parameter {name} has no values of its own"
             raise UserError(what, where=str(path), mend="write a flat dotted key with value, values or min and max")
     objectives = tuple(_objectives(given, path))
-    stop = given.get("early_terminate")
+    stop = _early_stop(given.get("early_terminate"), objectives, path)
+    cap = given.get("run_cap")
+    if cap is not None and (not isinstance(cap, int) or cap < 1):
+        raise UserError(f"run_cap {cap!r} is no number of trials", where=str(path), mend="give 1 or more")
+    name = str(given.get("name") or path.stem)
+    if not NAME.fullmatch(name):
+        mend = "give a name of letters, digits, -, _, . and spaces"
+        raise UserError(f"name {name!r} is no folder's name", where=str(path), mend=mend)
+    try:
+        as_word([parameters, command, stop])
+    except (TypeError, ValueError):
+        mend = "quote dates, and write numbers out"
+        raise UserError("a value is no number, text, list or mapping", where=str(path), mend=mend) from None
+    return SweepFile(path, name, str(program), tuple(command), method, objectives, parameters, stop, cap)
+
+
+def _early_stop(stop: Any, objectives: tuple[Objective, ...], path: Path) -> Mapping[str, Any] | None:
+    """W&B's description of Hyperband, checked."""
     if stop is not None and not isinstance(stop, dict):
         raise UserError("early_terminate is no mapping", where=str(path), mend="give type: hyperband and min_iter")
     if stop and len(objectives) > 1:
@@ -130,11 +150,10 @@ def read_sweep(path: Path) -> SweepFile:
     if stop and (stop.get("type") != "hyperband" or not {"min_iter", "max_iter"} & set(stop)):
         what = f"early_terminate {stop!r} cannot be served"
         raise UserError(what, where=str(path), mend="give type: hyperband with min_iter, or with max_iter and s")
-    cap = given.get("run_cap")
-    if cap is not None and (not isinstance(cap, int) or cap < 1):
-        raise UserError(f"run_cap {cap!r} is no number of trials", where=str(path), mend="give 1 or more")
-    name = str(given.get("name") or path.stem)
-    return SweepFile(path, name, str(program), tuple(command), method, objectives, parameters, stop, cap)
+    if stop and not all(isinstance(stop.get(name, 2), int) and stop.get(name, 2) > 0 for name in _HYPERBAND):
+        what = f"early_terminate {stop!r} counts by no whole numbers"
+        raise UserError(what, where=str(path), mend=f"give {', '.join(_HYPERBAND)} as whole numbers from 1")
+    return stop
 
 
 def _objectives(given: Mapping[str, Any], path: Path) -> Iterable[Objective]:

@@ -104,6 +104,12 @@ def identity(pid: int) -> str | None:
     return None if fields[0] == "Z" else f"{pid} {fields[19]}"
 
 
+def lives(known: object) -> bool:
+    """Whether the process of an identity still runs on this machine."""
+    number = str(known).partition(" ")[0]
+    return number.isdecimal() and identity(int(number)) == known
+
+
 def signal_group(pid: int, sign: int) -> None:
     """Send a signal to a process group, if it is still there."""
     try:

@@ -33,7 +33,7 @@ JOURNALS = [
     (lambda lines: [*lines[:2], "{", *lines[2:]], "(line 3 is no JSON); put a copy of it back, or move it aside to"),
     (
         lambda lines: [lines[0], lines[1].replace("user_attr", "user"), *lines[2:]],
-        "is damaged (KeyError: 'user_attr');",
+        "is damaged (KeyError: 'user_attr')",
     ),
     (
         lambda lines: [*lines, json.dumps({**TRIAL, "user_attr": {"variant": "../x"}})],
@@ -65,6 +65,7 @@ def test_journals(tmp_path, refused, says, change, told):
 
     (tmp_path / "f.yaml").write_text(yaml.safe_dump(SWEEP))
     sweep = read_sweep(tmp_path / "f.yaml")
+    (tmp_path / "sweeps/f").mkdir(parents=True)
     study = open_study(sweep, space_of(sweep), tmp_path / "sweeps/f", None, 0)
     study.ask(space_of(sweep).distributions)
     journal = tmp_path / "sweeps/f/journal.jsonl"
@@ -73,4 +74,5 @@ def test_journals(tmp_path, refused, says, change, told):
     told_now = refused("sweep", "f.yaml")
     assert "sweeps/f/journal.jsonl: the record of the trials is damaged (" in told_now
     says(told_now, told)
-    assert journal.read_text().splitlines() == whole
+    # Nothing of it is lost, whatever Optuna has added.
+    assert journal.read_text().splitlines()[: len(whole)] == whole

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from records.errors import UserError
-from tests.fuzz import seeds
+from tests.fuzz import many_runs, seeds
 from tests.fuzz.mutations import mutate
 
 Broken = Callable[[Sequence[bytes], random.Random], bytes]
@@ -64,6 +64,11 @@ def _revalued(sound: Sequence[bytes], chance: random.Random) -> bytes:
         if not whole:
             break
     return yaml.safe_dump(whole, allow_unicode=True).encode()
+
+
+def _either(sound: Sequence[bytes], chance: random.Random) -> bytes:
+    """Broken text, or text that can be read and says something else."""
+    return (_revalued if chance.random() < 0.6 else _mutated)(sound, chance)
 
 
 @dataclass(frozen=True)
@@ -328,5 +333,8 @@ TARGETS = {
     "checkpoint": Target(seeds.checkpoints, _checkpoint, _repacked),
     "arrays": Target(seeds.arrays, _arrays, _repacked),
     "config": Target(seeds.configs, _config),
+    "sweep": Target(many_runs.sweeps, many_runs.run_sweep, _either),
+    "study": Target(many_runs.studies, many_runs.run_study, _either),
+    "journal": Target(many_runs.journals, many_runs.run_journal, many_runs.broken_lines),
     "parse": Target(seeds.recipes, _parse, _revalued),
 }

@@ -20,6 +20,9 @@ MANY = {
     "checkpoint": 4_000,
     "arrays": 10_000,
     "config": 12_000,
+    "sweep": 2_000,
+    "study": 2_000,
+    "journal": 2_000,
     "parse": 800,
 }
 
