@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning as L
 
-from callbacks.run_facts import RunFacts
+from callbacks.run_facts import arguments_of
 from records.candidates import FILE, KINDS, Candidate, CandidateSet, candidates, read_candidates
 from records.errors import UserError
 from records.files import append_line, read_lines
@@ -164,6 +164,5 @@ def _gives_none(model: L.LightningModule) -> UserError:
 
 def _settings(trainer: L.Trainer) -> dict[str, Any]:
     """What the run's configuration says of how images are restored."""
-    facts = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
-    model = (({**facts[0]}.get("model") or {}).get("init_args") or {}) if facts else {}
+    model = arguments_of(trainer, "model")
     return {name: model[name] for name in _SETTINGS if name in model}

@@ -4,7 +4,7 @@ from typing import Any
 
 import lightning as L
 
-from callbacks.run_facts import RunFacts
+from callbacks.run_facts import arguments_of
 from records.hashing import file_hash, value_hash
 
 
@@ -17,8 +17,7 @@ def labeller(trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]
     """
     checkpoint: Any = getattr(pl_module, "checkpoint", None)
     paths = list(getattr(pl_module, "members", ())) or [checkpoint]
-    facts = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
-    model, data = (({**facts[0]}.get(name) or {}).get("init_args", {}) if facts else {} for name in ("model", "data"))
+    model, data = arguments_of(trainer, "model"), arguments_of(trainer, "data")
     config = [model.get("network"), data.get("views"), data.get("reader")]
     return {
         "teacher": sorted(file_hash(path) for path in paths if path is not None),

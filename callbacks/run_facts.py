@@ -42,3 +42,14 @@ class RunFacts(L.Callback):
                 "stand_ins": list(getattr(data, "stand_ins", ())),
             }
         checkpoint[KEY] = facts
+
+
+def config_of(trainer: L.Trainer) -> dict[str, Any]:
+    """Resolved configuration of the run that a trainer is at work for; empty outside of one."""
+    found = [callback.config for callback in trainer.callbacks if isinstance(callback, RunFacts)]  # type: ignore[attr-defined]
+    return dict(found[0]) if found else {}
+
+
+def arguments_of(trainer: L.Trainer, part: str) -> dict[str, Any]:
+    """Arguments of the run's ``model`` or ``data``, as its configuration has them."""
+    return dict((config_of(trainer).get(part) or {}).get("init_args") or {})

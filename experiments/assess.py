@@ -20,6 +20,7 @@ from records.errors import UserError
 from records.files import append_line, atomic_path, read_rows, write_text
 from records.leftovers import sweep
 from records.places import check_name
+from records.results import stamp
 
 if TYPE_CHECKING:
     from runtime.build import Scorer
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     for row in _progress(score_videos(scorer, left, args.workers, args.device), len(left)):
         rows[row["id"]] = row
         if args.out:
-            append_line(_journal(args.out), {**row, "stamp": _stamp(files[row["id"]]), "checkpoint": scorer.hash})
+            append_line(_journal(args.out), {**row, "stamp": stamp(files[row["id"]]), "checkpoint": scorer.hash})
     table = [rows[id] for id in files]
     if args.out:
         write_table(args.out, table)
@@ -133,18 +134,13 @@ def _journal(out: Path) -> Path:
     return out.with_name(f".{out.name}.journal.jsonl")
 
 
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
 def _kept(out: Path, checkpoint: str, files: dict[str, Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of an earlier call that still hold: same checkpoint, same file, no error."""
     for row in read_rows(_journal(out)):
         path = files.get(str(row.get("id")))
         sound = all(isinstance(row.get(name), float | int) for name in ("score", "seconds"))
         sound = sound and isinstance(row.get("percentile"), float | int | None)
-        if path and sound and row.get("checkpoint") == checkpoint and row.get("stamp") == _stamp(path):
+        if path and sound and row.get("checkpoint") == checkpoint and row.get("stamp") == stamp(path):
             if not row.get("error"):
                 yield row["id"], {name: row.get(name) for name in COLUMNS}
 

@@ -30,6 +30,7 @@ from records.images import (
 from records.leftovers import sweep
 from records.limits import limit, raised
 from records.provenance import environment
+from records.results import holding, stamp
 
 if TYPE_CHECKING:
     from models.sr.enhancer import Enhancer
@@ -111,7 +112,7 @@ def restore_files(enhancer: "Enhancer", files: dict[str, Path], args: argparse.N
     from models.memory import is_out_of_memory
 
     for name, path in files.items():
-        row: dict[str, Any] = {"id": name, "source": str(path), "stamp": _stamp(path), "written": None, "size": None}
+        row: dict[str, Any] = {"id": name, "source": str(path), "stamp": stamp(path), "written": None, "size": None}
         began = time.perf_counter()
         try:
             picture = restored(enhancer, path, args)
@@ -125,7 +126,7 @@ def restore_files(enhancer: "Enhancer", files: dict[str, Path], args: argparse.N
                 write_image(args.out / name, picture)
             except OSError as error:
                 raise not_written(args.out / name, error) from None
-            row |= {"written": _stamp(args.out / name), "size": list(picture.shape[:2])}
+            row |= {"written": stamp(args.out / name), "size": list(picture.shape[:2])}
         row |= {"tiles": dict(enhancer.used), "seconds": round(time.perf_counter() - began, 3)}
         yield row
 
@@ -224,26 +225,16 @@ def _pixels(tile: int) -> dict[str, Any]:
     return {"pixels": tile, "whole": 0}
 
 
-def _stamp(path: Path) -> list[int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]
-
-
 def _kept(out: Path, maker: str, files: dict[str, Path]) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier call that still hold: same maker, input and result unchanged, no error."""
-    kept: dict[str, dict[str, Any]] = {}
-    for row in read_rows(out / JOURNAL):
-        path = files.get(str(row.get("id")))
-        if path is None or row.pop("maker", None) != maker or row.get("error"):
-            continue
-        stamps = {"source": str(path), "stamp": _stamp(path), "written": _stamp(out / row["id"])}
-        sound = isinstance(row.get("seconds"), float | int) and isinstance(row.get("tiles"), dict)
-        if sound and stamps.items() <= row.items():
-            kept[row["id"]] = row
-    return kept
+    """Rows of an earlier call that still hold, and had no error."""
+    rows = holding(read_rows(out / JOURNAL), maker, out, {name: [path] for name, path in files.items()})
+    for row in rows.values():
+        del row["maker"]
+    return {
+        name: row
+        for name, row in rows.items()
+        if isinstance(row.get("seconds"), float | int) and isinstance(row.get("tiles"), dict) and not row.get("error")
+    }
 
 
 def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:

@@ -34,6 +34,11 @@ class CandidateFiles(ImageFiles):
     seen: bool | None
     maker: str
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that it is restored from."""
+        return (self.path, self.psnr, self.per)
+
 
 def find_candidates(
     sets: Sequence[CandidateSet], truth: Path, layout: Layout, split: str, exclude_seen: bool

@@ -40,6 +40,11 @@ class ImageFiles:
         assert path is not None
         return path
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that it is restored from."""
+        return (self.path,)
+
 
 def find_pairs(root: Path, layout: Layout, split: str, scale: int) -> list[ImageFiles]:
     """Pairs of a split, by name.

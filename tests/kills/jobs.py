@@ -193,14 +193,9 @@ def labelled(parts: Path) -> list[str]:
 
 
 def candidates(workplace: Path) -> Job:
-    once(workplace / "more", lambda: _more_images(workplace))
-    small = ("--config", "candidates.yaml", "--config", str(ROOT / "configs/trainer/candidates.yaml"))
     root = "runs/taco_semantic/base-seed0/candidates"
     return Job(
-        words=(
-            *(TRAIN, "predict", "--config", str(RECIPES / "taco_semantic.yaml"), *small),
-            *("--data.init_args.predict_split", "all", "--ckpt_path", "semantic.ckpt"),
-        ),
+        words=(*_restoring(workplace), "--config", str(ROOT / "configs/trainer/candidates.yaml")),
         prepare=linked(workplace, "more", "semantic.ckpt", "candidates.yaml"),
         grown=lambda folder: len(pictures(folder / root)),
         outcome=lambda folder: {
@@ -209,6 +204,29 @@ def candidates(workplace: Path) -> Job:
             "folders": sorted(path.name for path in (folder / root).iterdir()),
         },
     )
+
+
+def restored_images(workplace: Path) -> Job:
+    """The pictures of a prediction, by two ranks."""
+    root = "runs/taco_semantic/base-seed0/restored"
+    return Job(
+        words=(*_restoring(workplace), *TWO),
+        prepare=linked(workplace, "more", "semantic.ckpt", "candidates.yaml"),
+        grown=lambda folder: len(pictures(folder / root)),
+        outcome=lambda folder: {
+            **tree(folder / root, "**/*.png"),
+            # Every picture was made once.
+            "made": sorted(row["id"] for file in (folder / root).glob(".journal-*") for row in read_lines(file)),
+        },
+        attacks=("rank", "kill", "term", "main"),
+    )
+
+
+def _restoring(workplace: Path) -> tuple[str, ...]:
+    """Prediction by the diffusion's second stage."""
+    once(workplace / "more", lambda: _more_images(workplace))
+    layers = ("--config", str(RECIPES / "taco_semantic.yaml"), "--config", "candidates.yaml")
+    return (TRAIN, "predict", *layers, "--data.init_args.predict_split", "all", "--ckpt_path", "semantic.ckpt")
 
 
 def enhance(workplace: Path) -> Job:
@@ -393,6 +411,7 @@ STAGES: dict[str, tuple[Callable[[Path], Job], int]] = {
     "pseudo-labels on two ranks": (pseudo_labels, 3),
     "predictions on two ranks": (predictions, 2),
     "candidates": (candidates, 2),
+    "restored images on two ranks": (restored_images, 3),
     "enhance": (enhance, 2),
     "assess": (assess, 2),
     "prepare mini-kvq": (mini_kvq, 2),
