@@ -65,11 +65,12 @@ def run(args: argparse.Namespace) -> Report:
     report.parts = [
         CHOICE,
         "## Accuracy and kept tiles",
-        f"{len(found.ids)} clips of {len(set(found.contents))} contents; mean over seeds and standard deviation.",
+        f"{len(found.ids)} clips of {len(set(found.contents))} contents; mean over seeds and standard deviation. "
+        "Error: |prediction - label|, bias: prediction - label, means over clips and seeds.",
         _accuracy(found, costs, [len(runs) for runs in groups.values()]),
         "## Clips without contrast",
-        "Filled up: clips that keep fewer tiles than are cut. Error: |prediction - label|. Difference: filled up less "
-        "the others, with a 95 % interval from draws of whole contents. Bias: prediction - label.",
+        "Filled up: clips that keep fewer tiles than are cut. Difference: their error less that of the others, with a "
+        "95 % interval from draws of whole contents.",
         _contrast(found),
         "## Clips that move",
         "Change: mean |prediction - prediction at the lowest threshold|. Where both cut the same tiles, the stored "
@@ -121,13 +122,14 @@ def _accuracy(found: "Judged", costs: Sequence[float | None], seeds: Sequence[in
     for at, threshold in enumerate(found.thresholds):
         plcc, srocc = (spread(values) for values in _scores(found, at))
         other = int(found.other(0, at).sum())
+        bias, keeps = float((found.said[at] - found.labels).mean()), int((found.kept[at] > 0).sum())
         rows.append(
-            [f"{threshold:g}", seeds[at], plcc.mean, plcc.sd, srocc.mean, srocc.sd, float(found.kept[at].mean()),
-             int((found.kept[at] > 0).sum()), int(found.filled[at].sum()), other, costs[at]]
+            [f"{threshold:g}", seeds[at], plcc.mean, plcc.sd, srocc.mean, srocc.sd, float(found.errors[at].mean()),
+             bias, float(found.kept[at].mean()), keeps, int(found.filled[at].sum()), other, costs[at]]
         )  # fmt: skip
-    heads = ["threshold", "seeds", "PLCC", "sd", "SROCC", "sd", "kept share", "clips that keep any", "clips filled up",
-             f"other tiles than at {found.thresholds[0]:g}", "GMACs"]  # fmt: skip
-    return Table("thresholds", heads, rows)
+    heads = ["threshold", "seeds", "PLCC", "sd", "SROCC", "sd", "error", "bias", "kept share", "clips that keep any",
+             "clips filled up", f"other tiles than at {found.thresholds[0]:g}", "GMACs"]  # fmt: skip
+    return Table("thresholds", heads, rows, digits=3)
 
 
 def _scores(found: "Judged", at: int) -> tuple[list[float], list[float]]:
