@@ -7,6 +7,7 @@ import lightning as L
 
 from records.checkpoints import read_checkpoint
 from records.errors import UserError
+from records.files import atomic_path
 
 FOLDER = "adapters"
 
@@ -15,7 +16,8 @@ class AdapterExport(L.Callback):
     """Write ``adapters/<name>.safetensors`` below the run folder when a fit ends, of the best checkpoint.
 
     Each file is in the form of diffusers' ``load_lora_adapter(prefix=None)``: keys without the adapter's name, its
-    configuration as JSON in the metadata. Without a best checkpoint the weights are those that the fit ended with.
+    configuration as JSON in the metadata, beside the hash of the file. Without a best checkpoint the weights are those
+    that the fit ended with.
 
     Attributes:
         told: What the end screen says of the files.
@@ -38,15 +40,13 @@ class AdapterExport(L.Callback):
             return
         module: Any = pl_module
         folder = Path(trainer.default_root_dir, FOLDER)
-        folder.mkdir(parents=True, exist_ok=True)
         ended = {name: value.clone() for name, value in module.state_dict().items()}
         best = _best(trainer)
         if best is not None:
             module.load_state_dict(read_checkpoint(best, "checkpoint")["state_dict"])
         for name in module.adapters:
-            partial = folder / f".{name}.tmp"
-            save_adapter(module.network.backbone.unet, name, partial)
-            partial.replace(folder / f"{name}.safetensors")
+            with atomic_path(folder / f"{name}.safetensors") as temporary:
+                save_adapter(module.network.backbone.unet, name, temporary)
         module.load_state_dict(ended)
         self.told = {"adapters": f"{', '.join(module.adapters)} in {folder}"}
 

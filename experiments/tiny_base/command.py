@@ -37,12 +37,12 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
     """Train whatever part of the base is missing, say how good it is, and return the exit code."""
     import torch
     from diffusers import DDPMScheduler, UNet2DConditionModel
-    from safetensors.torch import load_file
 
     from experiments.tiny_base.autoencoder import reconstruction_psnr, train_autoencoder
     from experiments.tiny_base.crops import Photographs, clean_and_degraded, to_signed
     from experiments.tiny_base.denoiser import SCHEDULE, train_denoiser
     from models.sr.patch_autoencoder import PatchAutoencoder
+    from models.sr.stored_tensors import open_tensors
 
     root: Path = args.root
     photographs = Photographs.read(args.data / "train" / "hr", SIDE)
@@ -81,7 +81,8 @@ def prepare_tiny_base(args: argparse.Namespace) -> int:
         DDPMScheduler(**SCHEDULE, prediction_type="epsilon").save_pretrained(root / "scheduler")
         _save(root / "prompts.safetensors", prompts)
     unet = UNet2DConditionModel.from_pretrained(root / "unet", use_safetensors=True).eval()
-    prompts = load_file(root / "prompts.safetensors")
+    with open_tensors(root / "prompts.safetensors") as stored:
+        prompts = {name: stored.get_tensor(name) for name in stored.keys()}
     gap = _gap(unet, prompts, latents(clean[:32]))
     print(f"denoiser: what the two prompts say of noise differs by {gap:.4f} of its standard deviation")
     facts = {
@@ -112,11 +113,11 @@ def _even(picture: "Tensor", multiple: int) -> "Tensor":
 
 
 def _save(path: Path, tensors: "dict[str, Tensor]") -> None:
-    from safetensors.torch import save_file
+    from models.sr.stored_tensors import write_tensors
 
     try:
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary)
+            write_tensors(tensors, temporary)
     except OSError as error:
         raise not_written(path, error) from None
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sr.peft_compat import active_view, base_view, lora_layers
-from models.sr.stored_tensors import open_tensors
+from models.sr.stored_tensors import open_tensors, write_tensors
 
 __all__ = [
     "ADAPTERS",
@@ -174,11 +174,8 @@ def save_adapter(unet: Any, name: str, path: str | Path) -> None:
         name: Adapter.
         path: File; its configuration travels as JSON in the file's metadata.
     """
-    from safetensors.torch import save_file
-
-    tensors = {key: value.contiguous().cpu() for key, value in adapter_state(unet, name).items()}
     metadata = {"format": "pt", _CONFIG: json.dumps(_config(unet, name), indent=2, sort_keys=True)}
-    save_file(tensors, str(path), metadata=metadata)
+    write_tensors(adapter_state(unet, name), path, metadata)
 
 
 def load_adapter(unet: Any, name: str, path: str | Path) -> None:

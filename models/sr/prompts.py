@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sr.base_folder import KEY, PROMPTS, has_text_encoder, hash_files
-from models.sr.stored_tensors import open_tensors
+from models.sr.stored_tensors import open_tensors, write_tensors
 
 Kind = Literal["positive", "negative", "empty"]
 KINDS: tuple[Kind, ...] = ("positive", "negative", "empty")
@@ -172,8 +172,6 @@ class TagTable:
         Returns:
             Texts that were embedded now.
         """
-        from safetensors.torch import save_file
-
         with Path(tags).open(encoding="utf-8-sig", newline="") as file:
             texts = {row["filename"]: row["tags"] for row in csv.DictReader(file)}
         if not texts:
@@ -195,6 +193,6 @@ class TagTable:
             "ids": json.dumps({id: order[keys[text]] for id, text in texts.items()}),
         }
         partial = Path(path).with_name(f"{Path(path).name}.partial")
-        save_file({"embeddings": torch.stack([known[key] for key in order])}, str(partial), metadata=metadata)
+        write_tensors({"embeddings": torch.stack([known[key] for key in order])}, partial, metadata)
         partial.replace(path)
         return len(new)
