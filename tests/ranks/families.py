@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from records.pairs import Pair, write_pairs
@@ -115,9 +116,32 @@ def fitted(workplace: Path, name: str) -> Family:
     if not (workplace / "data").is_dir():
         family.data(workplace)
     if not (family.run(workplace, "base") / "checkpoints/best.ckpt").is_file():
-        done = train("fit", *family.words, *family.fitting, cwd=workplace, timeout=600)
-        assert done.returncode == 0, done.stderr
+        alone("fit", *family.words, *family.fitting, cwd=workplace)
     return family
+
+
+def typed(*words: object, cwd: Path) -> str:
+    """`python train.py WORDS` as a user types it, in processes of its own; what it printed."""
+    done = train(*words, cwd=cwd, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def alone(*words: object, cwd: Path) -> None:
+    """`train.py WORDS` on one rank, within this process: only ranks have to be started as a user starts them."""
+    import torch
+
+    from runtime.entry import main
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes of ranks have
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PL_GLOBAL_SEED", "0")  # which a command sets, to be taken back
+            patch.chdir(cwd)
+            assert main([str(word) for word in words]) == 0
+    finally:
+        torch.set_num_threads(threads)
 
 
 def ranks(world: int) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from records.files import read_json
-from tests.command import experiments, train
-from tests.ranks.families import FAMILIES, SIZES, clips, fitted, images, ranks
+from tests.command import experiments
+from tests.ranks.families import FAMILIES, SIZES, alone, clips, fitted, images, ranks, typed
 from tests.ranks.outcome import apart, numbers, pictures, predictions, scores
 
-pytestmark = pytest.mark.prove
+# In this process, the parser tells of its future in our name.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 WORLDS = (1, 2, 4)
+COMMANDS = ("validate", "test", "predict")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,21 @@ def official(workplace: Path, run: Path) -> dict[str, float]:
     return dict(numbers(read_json(out)))
 
 
+@pytest.mark.slow
+def test_a_student_says_on_two_ranks_what_it_says_on_one(places: dict[str, Path]) -> None:
+    """The ranks as they come of `--trainer.devices 2` alone."""
+    place = places["clips"]
+    family = fitted(place, "VQAStudent")
+    runs = [family.run(place, variant) for variant in ("on1", "on2")]
+    for command in COMMANDS:
+        words = (command, *family.words, *family.judging(place), "--run.variant")
+        alone(*words, "on1", cwd=place)
+        typed(*words, "on2", "--trainer.devices", 2, cwd=place)
+    assert len(predictions(runs[0])) == sum(SIZES.values())
+    assert apart(*map(predictions, runs)) < 1e-5 and apart(*map(scores, runs)) < 5e-7
+
+
+@pytest.mark.prove
 @pytest.mark.parametrize("name", FAMILIES)
 def test_validate_test_predict_and_score_are_those_of_one_rank(
     places: dict[str, Path], name: str, proven: Callable[[str, str], None]
@@ -45,9 +62,8 @@ def test_validate_test_predict_and_score_are_those_of_one_rank(
     found = []
     for world in WORLDS:
         words = (*family.words, *family.judging(place), "--run.variant", f"on{world}", *ranks(world))
-        for command in ("validate", "test", "predict"):
-            done = train(command, *words, cwd=place, timeout=600)
-            assert done.returncode == 0, f"{command} on {world} ranks: {done.stdout}{done.stderr}"
+        for command in COMMANDS:
+            typed(command, *words, cwd=place)
         run = family.run(place, f"on{world}")
         found.append((predictions(run), scores(run), pictures(run), official(place, run)))
     one, *others = found
@@ -62,4 +78,4 @@ def test_validate_test_predict_and_score_are_those_of_one_rank(
         assert other[2] == one[2]
     assert differences["predictions"] < 1e-5 and differences["scores"] < 5e-7, differences
     told = ", ".join(f"{what} apart by at most {value:.1g}" for what, value in differences.items())
-    proven(f"ranks: {name}", f"1, 2 and 4 ranks on sets of 5, 7 and 9: {told}")
+    proven(f"ranks: {name}", f"1, 2 and 4 processes on sets of 5, 7 and 9: {told}")

@@ -8,10 +8,12 @@ import pytest
 
 from records.candidates import read_candidates
 from records.pseudo_labels import read_pseudo_labels
-from tests.command import ROOT, train
-from tests.ranks.families import clips, fitted, images, ranks
-from tests.ranks.outcome import apart, predictions, scores
+from tests.command import ROOT
+from tests.ranks.families import alone, clips, fitted, images, ranks, typed
+from tests.ranks.outcome import apart, pictures, predictions, scores
 
+# In this process, the parser tells of its future in our name.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 EXPERT = ROOT / "tests/configs/tiny_expert.yaml"
 LABELS = ROOT / "configs/trainer/pseudo_labels.yaml"
 CANDIDATES = ROOT / "configs/trainer/candidates.yaml"
@@ -31,18 +33,16 @@ def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def done(*words: object, cwd: Path) -> str:
-    found = train(*words, cwd=cwd, timeout=600)
-    assert found.returncode == 0, found.stdout + found.stderr
-    return found.stdout
-
-
 def candidates(folder: Path, world: int, out: str) -> Path:
     """Write the candidates of the seven test images."""
     family = fitted(folder, "DiffusionSR, semantic")
     layer = ("--config", CANDIDATES, "--trainer.callbacks.out", out, "--run.variant", out)
     split = ("--data.init_args.predict_split", "test")
-    done("predict", *family.words, *family.judging(folder), *layer, *split, *ranks(world), cwd=folder)
+    words = ("predict", *family.words, *family.judging(folder), *layer, *split)
+    if world == 1:
+        alone(*words, cwd=folder)
+    else:
+        typed(*words, *ranks(world), cwd=folder)
     return folder / out
 
 
@@ -61,15 +61,15 @@ def test_two_ranks_write_the_candidates_of_one_and_a_fusion_of_them_scores_the_s
     one, two = (candidates(pictured, world, f"by{world}") for world in (1, 2))
     assert listed(one) == listed(two) and len(listed(one)[1]) == 7
     assert written(one) == written(two) and len(written(one)) == 14
-    blend = ("--config", ROOT / "configs/ablation/fusion_blend.yaml", "--config", "fusion.yaml", "--run.variant")
-    found = []
-    for world in (1, 2):
-        root = ("--data.init_args.roots", f"[by{world}]")
-        done("test", *blend, f"of{world}", *root, *ranks(world), cwd=pictured)
-        run = pictured / f"runs/nafusion/of{world}-seed0"
-        found.append((predictions(run), scores(run)))
-    assert apart(found[0][0], found[1][0]) < 1e-5 and apart(found[0][1], found[1][1]) < 5e-7
-    assert found[0][1]["test n"] == 5
+    blend = ("--config", ROOT / "configs/ablation/fusion_blend.yaml", "--config", "fusion.yaml")
+    runs = [pictured / f"runs/nafusion/of{world}-seed0" for world in (1, 2)]
+    for command in ("validate", "test", "predict"):
+        words = [(command, *blend, "--data.init_args.roots", f"[by{n}]", "--run.variant", f"of{n}") for n in (1, 2)]
+        alone(*words[0], cwd=pictured)
+        typed(*words[1], "--trainer.devices", 2, cwd=pictured)
+    assert apart(*map(predictions, runs)) < 1e-5 and apart(*map(scores, runs)) < 5e-7
+    assert scores(runs[0])["test n"] == 5
+    assert pictures(runs[0]) == pictures(runs[1]) and len(pictures(runs[0])) == 7
 
 
 @pytest.mark.prove
@@ -93,11 +93,11 @@ def test_rows_of_an_expert_are_the_same_bytes(scored: Path, proven: Callable[[st
     for world in (1, 2, 4):
         bank = ("--model.init_args.bank", f"bank{world}", "--run.variant", f"bank{world}")
         words = ("predict", "--config", EXPERT, *bank, "--data.init_args.predict_paths", "[nine.txt]", *ranks(world))
-        assert "9 of 9 clips, 9 of them new" in done(*words, cwd=scored)
+        assert "9 of 9 clips, 9 of them new" in typed(*words, cwd=scored)
         found.append((scored / f"bank{world}/tiny/rows.stand-in.f16").read_bytes())
     assert found[0] and found[0] == found[1] == found[2]
     # Ranks without anything to do end too.
-    assert "9 of 9 clips, 0 of them new" in done(*words, cwd=scored)
+    assert "9 of 9 clips, 0 of them new" in typed(*words, cwd=scored)
     proven("ranks: features", "1, 2 and 4 ranks: same bytes of every row")
 
 
@@ -110,10 +110,10 @@ def test_pseudo_labels_are_the_same(scored: Path, proven: Callable[[str, str], N
     for world in (1, 2, 4):
         layer = ("--config", LABELS, *filters, "--run.experiment", "tiny_teacher", "--run.variant", f"labels{world}")
         words = ("predict", *family.words, *family.judging(scored), *layer, *ranks(world))
-        done(*words, cwd=scored)
+        typed(*words, cwd=scored)
         tables.append(read_pseudo_labels(family.run(scored, f"labels{world}") / "pseudo_labels.parquet"))
     # All is done: four ranks without a clip make the table anew.
-    done(*words, cwd=scored)
+    typed(*words, cwd=scored)
     tables.append(read_pseudo_labels(family.run(scored, "labels4") / "pseudo_labels.parquet"))
     one, *others = tables
     assert len(one.ids) >= 7
