@@ -125,6 +125,31 @@ MORE = [
     (branched("slowfast_clips", "SlowFastClips", length=30), "length must be a multiple of 4, as the slow way sees"),
     (branched("slowfast_clips", "SlowFastClips", width=60), "width 60 must be a multiple of 8 and depths"),
     (branched("slowfast_clips", "SlowFastClips"), "reads clips of 32 frames and its view makes 2, no multiple of it"),
+    (
+        {
+            **fused("fusion", "ConcatFusion"),
+            f"{DATA}.views.more": of(
+                f"{VIEWS}.key_frames.KeyFrames",
+                sampler=of("datamodules.video.samplers.Uniform", count=3),
+                size=32,
+                resize="none",
+            ),
+        },
+        "branches of different numbers of tokens (frames 2, more 3) cannot stand side by side",
+    ),
+    (
+        {
+            **fused("fusion", "PooledConcat"),
+            f"{DATA}.views.more": of(
+                f"{VIEWS}.key_frames.KeyFrames",
+                sampler=of("datamodules.video.samplers.Uniform", count=1),
+                size=32,
+                resize="none",
+            ),
+        },
+        "branch 'more' has one token, which has no standard deviation; pool it by mean",
+    ),
+    ({**branched("video_ssm", "BiSSMVideo"), f"{VIEW}.init_args.size": 40}, "reads frames of multiples of 16 pixels"),
     (branched("video_ssm", "BiSSMVideo", size=30), "size 30 must be a multiple of patch 16"),
     (branched("video_ssm", "BiSSMVideo", head_width=60), "head_width 60 does not divide the 384 features of a block"),
     (branched("x3d_clip", "X3DClip", name="x3d_z"), "value 'x3d_z' does not fit; choose one of 'x3d_xs'"),
@@ -157,6 +182,13 @@ def test_values_that_cannot_be(tmp_path, refused, says, changes, told):
 @pytest.mark.parametrize(("changes", "told"), MORE, ids=[told[:60] for _, told in MORE])
 def test_networks_that_cannot_be(tmp_path, refused, says, changes, told):
     check(refused, says, tmp_path / "wrong.yaml", changes, told)
+
+
+@pytest.mark.prove
+def test_a_network_of_a_package_that_is_not_there(tmp_path, refused, says, monkeypatch):
+    for name in ("open_clip", "open_clip.model"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    check(refused, says, tmp_path / "wrong.yaml", branched("liqe", "LIQE"), "LIQE needs the package open_clip_torch")
 
 
 def test_a_network_over_the_limit_ends_with_1(tmp_path, monkeypatch, capsys):

