@@ -143,11 +143,11 @@ def _singles(asked: Question, pairs: Pairs, systems: Sequence[Mapping[str, Any]]
             [metric.title, arrow, asked.circular(metric), float(right.mean()), *ends, found.srocc, found.krocc, found.p]
         )
     rows.sort(key=lambda row: -row[3])
-    right, images = others_agree(asked.votes)
-    if right:
-        ends = mean_interval(right, [asked.groups[image] for image in images]) or (None, None)
+    same, images = others_agree(asked.votes)
+    if same:
+        ends = mean_interval(same, [asked.groups[image] for image in images]) or (None, None)
         who = "other SIMULATED raters, most of them" if asked.simulated else "other raters, most of them"
-        rows.append([who, "", "", float(np.mean(right)), *ends, None, None, None])
+        rows.append([who, "", "", float(np.mean(same)), *ends, None, None, None])
     return rows
 
 

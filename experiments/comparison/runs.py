@@ -94,7 +94,13 @@ class Run:
     @property
     def more_is_better(self) -> bool:
         """Whether a higher score is a better one."""
-        return self.status.get("mode", "max") != "min"
+        mode = self.status.get("mode")
+        if mode is None and self.on_images:
+            # What has nothing to train has no status: a blend of candidates says only what it was judged by.
+            from lightning_modules.sr_task import FALLING
+
+            return not self.judged_by.startswith(FALLING)
+        return mode != "min"
 
     @property
     def on_images(self) -> bool:
