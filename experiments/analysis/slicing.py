@@ -7,7 +7,7 @@ stands beside what was looked at.
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.report import Report, Table
 from records.errors import UserError
@@ -108,7 +108,7 @@ def _cautions(
         said.append("The views differ in more than their threshold.")
     if None in costs:
         said.append("What the stored rows cost is not known for all: no run beside these made them.")
-    elif max(costs) > min(costs):  # type: ignore[type-var]
+    elif len(set(costs)) > 1:
         said.append("The thresholds do not cost the same; accuracy is not compared at equal cost.")
     if unreadable:
         said.append(f"{len(unreadable)} clips cannot be read and are left out, for example {unreadable[0]}.")
@@ -143,7 +143,7 @@ def _scores(found: "Judged", at: int) -> tuple[list[float], list[float]]:
 def _contrast(found: "Judged") -> Table:
     from experiments.analysis.slicing_judge import split_means
 
-    rows = []
+    rows: list[list[Any]] = []
     for at, threshold in enumerate(found.thresholds):
         filled, bias = found.filled[at], found.said[at] - found.labels
         errors, biases = (split_means(values, filled, found.contents) for values in (found.errors[at], bias))

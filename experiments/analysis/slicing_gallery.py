@@ -67,13 +67,13 @@ def _sheet(found: Judged, place: int, cutters: Sequence[Cutter]) -> "Image":
     for at, slicing in enumerate(found.slicings[place]):
         same.setdefault(tuple(slicing.chosen.tolist()), []).append(at)
     id, panels = found.ids[place], []
-    for at in same.values():
+    for places in same.values():
         with VideoReader(cutters[0].root / id, cutters[0].reader) as reader:
-            panels.append(cutters[at[0]].view.overlay(reader, Draw(id=id))[0])
+            panels.append(cutters[places[0]].view.overlay(reader, Draw(id=id))[0])
     sheet = Image.new("RGB", (_width(panels), max(len(each) for each in panels) + TITLE), "white")
     canvas, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=TITLE - 10), 0
-    for panel, at in zip(panels, same.values(), strict=True):
-        thresholds = ", ".join(f"{found.thresholds[each]:g}" for each in at)
+    for panel, places in zip(panels, same.values(), strict=True):
+        thresholds = ", ".join(f"{found.thresholds[each]:g}" for each in places)
         canvas.text((left, 2), f"threshold {thresholds}", fill="black", font=font)
         sheet.paste(Image.fromarray(panel), (left, TITLE))
         left += panel.shape[1] + GAP

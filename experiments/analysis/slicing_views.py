@@ -95,7 +95,8 @@ def gmacs(run: Run) -> float | None:
     parts += [
         costs.get(Path(each["path"])) for each in run.summary.get("inputs") or [] if each.get("kind") == "features"
     ]
-    return None if None in parts else float(sum(parts))
+    known = [float(part) for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _behind(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
