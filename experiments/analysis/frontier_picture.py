@@ -47,8 +47,8 @@ def picture(
                           textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
     steps = [(designs[at].gmacs, judged[at].score.mean) for at in best]
     right = max([*limits, *(cost for _, cost in recipes), *(cost for cost, _ in steps)]) * 1.15
-    axes.step([cost for cost, _ in steps] + [right], [score for _, score in steps] + [steps[-1][1]], where="post",
-              color=INK, linestyle="--", linewidth=1.2, label="best so far", zorder=2)  # fmt: skip
+    axes.step(*zip(*steps, strict=True), where="post", color=INK, linestyle="--", linewidth=1.2, label="best so far",
+              zorder=2)  # fmt: skip
     axes.set_xscale("log")
     low, high = axes.get_ylim()
     foot = low - (0.45 if recipes else 0) * (high - low)
@@ -70,7 +70,7 @@ def picture(
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    axes.legend(frameon=False, fontsize=9, loc="lower left", ncols=2)
     caption = (
         "Score against cost. Numbers at points: frames; bars: 95 % over contents; vertical lines: limits in GMACs; at "
         "the foot published recipes, which are counted and not trained"
