@@ -57,8 +57,8 @@ class Question:
         if not self.simulated:
             return ""
         if metric.name in TERMS:
-            return "the rater is made of it"
-        return "same originals as the rater" if metric.compares else "no"
+            return "made of it"
+        return "same originals" if metric.compares else "no"
 
 
 def report(asked: Question) -> Report:
@@ -204,7 +204,7 @@ def _models(asked: Question, pairs: Pairs, held: Mapping[str, Held]) -> Table:
         "high",
         "log loss",
         "ECE",
-        "accuracy less best single",
+        "less best single",
     ]
     if not asked.simulated:
         heads.pop(1)

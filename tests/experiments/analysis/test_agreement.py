@@ -71,8 +71,8 @@ def test_a_simulated_rater_is_named_in_title_tables_and_pictures(tables: Path, t
     assert len(heads) == 6 and all("SIMULATED" in head for head in heads)
     assert all("SIMULATED" in line for line in text.splitlines() if line.startswith("!["))
     rows = {row["metric"]: row["circular"] for row in csv.DictReader((tmp_path / "one/agreement.csv").open())}
-    assert rows["L1"] == rows["ST-LPIPS, alex"] == "the rater is made of it" and rows["PIQE"] == "no"
-    assert rows["SSIM"] == "same originals as the rater"
+    assert rows["L1"] == rows["ST-LPIPS, alex"] == "made of it" and rows["PIQE"] == "no"
+    assert rows["SSIM"] == "same originals"
     # The votes it wrote name it too, whoever reads them.
     again, told = analysed(tables, tmp_path / "two", "--votes", str(tmp_path / "one/votes-simulated.csv"))
     assert again == found and "The rater is SIMULATED" in told
