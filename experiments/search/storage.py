@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,7 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(
-            study_name=sweep.name,
-            storage=_storage(folder, url),
-            directions=[each.goal for each in sweep.objectives],
-            load_if_exists=True,
-        )
+        study = _made(sweep, folder, url)
     except OSError:
         raise
     except Exception as error:  # whatever a database driver raises, or Optuna where lines of its journal are odd
@@ -66,6 +62,25 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
     study.sampler = _sampler(sweep, space, seed, len(study.get_trials(deepcopy=False)))
     study.pruner = make_pruner(sweep)
     return study
+
+
+def _made(sweep: SweepFile, folder: Path, url: str | None, tries: int = 5) -> "optuna.Study":
+    import optuna
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    try:
+        return optuna.create_study(
+            study_name=sweep.name,
+            storage=_storage(folder, url),
+            directions=[each.goal for each in sweep.objectives],
+            load_if_exists=True,
+        )
+    except (IntegrityError, ProgrammingError):
+        # Another machine makes the same tables at this moment.
+        if tries == 1:
+            raise
+        time.sleep(1)
+        return _made(sweep, folder, url, tries - 1)
 
 
 def _storage(folder: Path, url: str | None) -> Any:
