@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.vqa.heads import Head
 
 STEPS, BATCH = 150, 28
-# Tokens of a clip that one step reads; a head scores each by itself, so that a share of them is as good as all.
+# Tokens of a clip that one step reads; heads average over tokens, so a share of them stands for all.
 TOKENS = 8
 
 
@@ -107,24 +107,24 @@ def out_of_fold(
     parts = [np.flatnonzero(clips.folds != fold) for _ in seeds for fold in folds]
     with torch.random.fork_rng(devices=[]):
         # As runs do, heads of one seed begin alike whatever the fold.
-        heads = [_fresh(head, target[part], seeds[place // len(folds)]) for place, part in enumerate(parts)]
+        heads = [
+            _fresh(head, tokens.shape[-1], target[part], seeds[place // len(folds)]) for place, part in enumerate(parts)
+        ]
         _train(heads, rows, target, parts, clips.contents, student)
     said = np.empty((len(seeds), len(target)))
     with torch.inference_mode():
         for place, trained in enumerate(heads):
             held = np.flatnonzero(clips.folds == folds[place % len(folds)])
-            said[place // len(folds), held] = trained.eval()(rows[held]).numpy()
+            said[place // len(folds), held] = trained.eval().forward(rows[held]).numpy()
     return said
 
 
-def _fresh(head: "Head", target: "torch.Tensor", seed: int) -> "Head":
+def _fresh(head: "Head", width: int, target: "torch.Tensor", seed: int) -> "Head":
     import torch
 
     made = copy.deepcopy(head).to_empty(device="cpu").train()
     torch.manual_seed(seed)
-    for module in made.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+    made.build(width)
     made.set_label_scale(float(target.mean()), float(target.std(correction=0)))
     return made
 

@@ -58,9 +58,9 @@ def judge(predictions: Floats, bootstrap: "ContentBootstrap") -> Judged:
     from metrics.bootstrap import interval
 
     wholes = [bootstrap.whole(each) for each in predictions]
-    figures = [spread([whole[name] for whole in wholes]) for name in ("srocc", "plcc", "final_no_rank")]
+    rank, line, both = (spread([whole[name] for whole in wholes]) for name in ("srocc", "plcc", "final_no_rank"))
     draws = np.mean([bootstrap.scores(each)["final_no_rank"] for each in predictions], axis=0)
-    return Judged(predictions, *figures, draws, interval(draws))
+    return Judged(predictions, rank, line, both, draws, interval(draws))
 
 
 def step(ours: Judged, theirs: Judged) -> Step:

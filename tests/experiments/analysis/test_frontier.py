@@ -132,7 +132,7 @@ def test_the_front_leaves_out_what_costs_more_and_is_no_better() -> None:
     bootstrap = ContentBootstrap(clips.targets, clips.contents, draws=10)
     noise = np.random.default_rng(0).normal(size=(1, 40))
     judged = [judge(clips.targets[None] + scale * noise, bootstrap) for scale in (3, 2, 2.5, 1, 0.5)]
-    assert front([Costs(cost) for cost in (1, 2, 3, 4, 4)], judged) == [0, 1, 4]  # type: ignore[list-item,misc]
+    assert front([Costs(cost) for cost in (1, 2, 3, 4, 4)], judged) == [0, 1, 4]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
