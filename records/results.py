@@ -40,8 +40,11 @@ def holding(
     """
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        name = row.get("id")
-        files = sources.get(name) if isinstance(name, str) else None
-        if files and row.get("written") and row == {**row, **noted(name, files, stamp(*files), folder, maker)}:
+        name = str(row.get("id"))
+        if (
+            (files := sources.get(name))
+            and row.get("written")
+            and row == {**row, **noted(name, files, stamp(*files), folder, maker)}
+        ):
             found[name] = row
     return found

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from packaging.version import InvalidVersion, Version
 
 from records.checkpoints import is_usable, read_checkpoint, write_checkpoint
 from records.errors import UserError
@@ -31,10 +32,18 @@ class SafeCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Load ``path`` to the CPU, always without unpickling code."""
         checkpoint = read_checkpoint(path, "checkpoint")
-        if "pytorch-lightning_version" not in checkpoint:
+        if not is_version(checkpoint.get("pytorch-lightning_version")):
             mend = "give best.ckpt or last.ckpt of a run"
             raise UserError("no checkpoint of a fit", where=f"checkpoint {path}", mend=mend)
         return checkpoint
+
+
+def is_version(told: Any) -> bool:
+    """Whether what a checkpoint says of its Lightning is a version, as Lightning reads it."""
+    try:
+        return isinstance(told, str) and bool(Version(told))
+    except InvalidVersion:
+        return False
 
 
 def _keep(last: Path, older: Path) -> None:

@@ -224,3 +224,14 @@ def test_what_the_hash_costs(tmp_path: Path, proven: Callable[[str, str], None])
     size = f"{path.stat().st_size / 1e6:.0f} MB"
     told = f"{size}: saving {sealed:.2f} CPU s, {plain:.2f} without; loading {loaded:.2f} s, and {checked:.2f} s for it"
     proven("cost of a checkpoint's hash", told)
+
+
+@pytest.mark.parametrize("version", [None, 3, "x", "2.6.6"])
+def test_a_checkpoint_of_another_program_is_told_in_a_sentence(tmp_path: Path, version: object) -> None:
+    foreign = {"state_dict": {}, **({} if version is None else {"pytorch-lightning_version": version})}
+    write_checkpoint(foreign, tmp_path / "x.ckpt")
+    if version == "2.6.6":
+        assert SafeCheckpointIO().load_checkpoint(tmp_path / "x.ckpt") == foreign
+        return
+    with pytest.raises(UserError, match="no checkpoint of a fit"):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "x.ckpt")
