@@ -190,6 +190,13 @@ def test_the_page_stands_alone(root: Path) -> None:
         assert (Path("out") / name).stat().st_size > 500
 
 
+PROBE = """<script>
+const pictures = [...document.querySelectorAll("svg, img")];
+document.body.dataset.pictures = pictures.map(
+    (each) => each.getBoundingClientRect().height > 150 && (each.tagName !== "IMG" || each.naturalWidth > 0));
+</script>"""
+
+
 @pytest.mark.slow
 def test_a_browser_shows_the_page_without_a_complaint(root: Path, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -204,6 +211,13 @@ def test_a_browser_shows_the_page_without_a_complaint(root: Path, tmp_path: Path
     )  # fmt: skip
     assert picture.stat().st_size > 20_000, done.stderr
     assert "CONSOLE" not in done.stderr
+    probed = tmp_path / "probed.html"
+    probed.write_text(Path("out/report.html").read_text(encoding="utf-8") + PROBE, encoding="utf-8")
+    seen = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", probed.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert 'data-pictures="true,true"' in seen.stdout, "both pictures are there, and large enough to be read"
 
 
 @pytest.mark.slow
