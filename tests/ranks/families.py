@@ -122,7 +122,7 @@ def fitted(workplace: Path, name: str) -> Family:
 
 def typed(*words: object, cwd: Path) -> str:
     """`python train.py WORDS` as a user types it, in processes of its own; what it printed."""
-    done = train(*words, cwd=cwd, timeout=600)
+    done = train(*words, cwd=cwd, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
