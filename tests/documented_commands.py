@@ -103,7 +103,7 @@ def _typed(command: str, copy: Path, env: dict[str, str]) -> tuple[float, float]
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=1200,
+        timeout=2400,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return time.monotonic() - began, _spent() - before
