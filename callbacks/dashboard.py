@@ -12,8 +12,8 @@ import lightning as L
 
 # Name, W&B object and bytes of something to be shown.
 Medium = tuple[str, Any, int]
-# Bytes that W&B adds for each picture in a table.
-CELL = 1000
+# Bytes that W&B adds to a table for each column and for each picture, and a few more.
+COLUMN, CELL = 200, 1000
 
 
 class DashboardMedia(L.Callback):
@@ -92,7 +92,8 @@ def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> M
     pictures = [cell for row in rows for cell in row if isinstance(cell, Path)]
     cells = [[wandb.Image(str(cell)) if isinstance(cell, Path) else cell for cell in row] for row in rows]
     # W&B keeps a table twice, as a file of the run and in an artifact.
-    size = 2 * len(json.dumps([columns, *rows], default=str)) + sum(path.stat().st_size + CELL for path in pictures)
+    size = 2 * len(json.dumps([columns, *rows], default=str)) + COLUMN * len(columns)
+    size += sum(path.stat().st_size + CELL for path in pictures)
     return name, wandb.Table(columns=list(columns), data=cells), size
 
 

@@ -42,13 +42,13 @@ class WandbImages(DashboardMedia):
         compared, shown = [], []
         for place, (id, parts) in enumerate(pl_module.shown):  # type: ignore[arg-type]
             pictures = middles(parts)
-            files: list[Path | None] = [folder / f"{place}-{name}.png" for name in PARTS[: len(parts)]]
+            files = [folder / f"{place}-{name}.png" for name in PARTS[: len(parts)]]
             for file, picture in zip(files, pictures, strict=True):
                 write_image(file, picture)
             whole = folder / f"{place}.png"
             write_image(whole, np.concatenate(pictures, axis=1))
-            files += [None] * (len(PARTS) - len(files))  # a wild image has no truth
-            compared.append([id, *files, *scores.get(id, [None] * len(figures))])
+            absent = [None] * (len(PARTS) - len(files))  # a wild image has no truth
+            compared.append([id, *files, *absent, *scores.get(id, [None] * len(figures))])
             shown.append((whole, id))
         if shown:
             yield table("images", ["id", *PARTS, *figures], compared)
