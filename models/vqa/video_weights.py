@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.vqa.weights import read_state
 
-SHOWN = 20  # names of one kind that an error lists; a wrong file has hundreds
+SHOWN = 8  # names of one kind that an error lists; a wrong file has hundreds
 
 
 def load_published(

@@ -133,6 +133,7 @@ def test_wrong_words(here, refused, says, words, told):
     says(refused(*words.split()), told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "code", "told"), MORE, ids=[words for words, _, _ in MORE])
 def test_what_other_programs_refuse(here, refused, says, monkeypatch, words, code, told):
     pytest.importorskip("optuna" if words.startswith("sweep") else "snakemake")

@@ -61,7 +61,7 @@ def wide(root):
 
     from models.sr.shapes import build
 
-    config = {**build("tiny", seed=1)[0].config, "in_channels": 9}
+    config = {**build("tiny", seed=1)[0].config, "in_channels": 9, "_use_default_values": []}
     UNet2DConditionModel.from_config(config).save_pretrained(root / "base/unet")
 
 
