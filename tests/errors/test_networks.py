@@ -139,7 +139,7 @@ MORE = [
     ),
     (
         {
-            **fused("fusion", "PooledConcat"),
+            **fused("fusion", "PooledConcat", pool="mean_std"),
             f"{DATA}.views.more": of(
                 f"{VIEWS}.key_frames.KeyFrames",
                 sampler=of("datamodules.video.samplers.Uniform", count=1),

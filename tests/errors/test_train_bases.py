@@ -157,6 +157,11 @@ WRONG = [
         state("w.pth", {**CONV, **BIAS}),
         "the weights of lpips-alex are of another network; give those of alex",
     ),
+    (
+        {PERCEPTUAL: of("losses.perceptual.STLPIPS", weights="w.pth")},
+        state("w.pth", {"net.slice1.0.weight": torch.zeros(2, 2, 1, 1), "net.slice1.0.bias": torch.zeros(2)}),
+        "w.pth: holds no lin0.model.1.weight",
+    ),
     # Images one by one.
     (FAIL, "other sizes", "HR is "),
     ({}, "all torn", "train images cannot be read, and "),
@@ -282,3 +287,15 @@ def test_an_original_smaller_than_the_scale(here, refused, says):
         {**FAIL, f"{DATA}.degradation": of(DEGRADATION)},
         "3x3 pixels are too few for scale 4",
     )
+
+
+def test_an_image_that_fits_no_memory(here, refused, says, monkeypatch):
+    from lightning_modules.diffusion_sr import DiffusionSR
+
+    def restore(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(DiffusionSR, "restore", restore)
+    (here / "wrong.yaml").write_text(yaml.safe_dump(DIFFUSION))
+    told = refused("train.py", "fit", "--config", "wrong.yaml", code=1)
+    says(told, "0001.png: CUDA out of memory. Tried to allocate 2.00 GiB; use a device with more memory, or leave")

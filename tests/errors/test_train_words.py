@@ -14,6 +14,7 @@ WRITTEN = {
     "number.yaml": "base: 3\n",
     "key.yaml": "trainer: {max_epoch: 3}\n",
     "top.yaml": "modell: {}\n",
+    "none.yaml": f"base: {TINY}\nmodel: null\n",
 }
 # Told before torch is imported.
 CHEAP = [
@@ -59,6 +60,8 @@ PARSED = [
     ("fit --config {tiny} --data.init_args.reader x", "reader: value 'x' does not fit; choose one of 'pyav', 'decord'"),
     ("fit --config {tiny} --model lightning_modules.vqa_student.Student", "nothing named 'Student' in"),
     ("fit --config {tiny} --trainer.accelerator gpux", "trainer: ... ; python train.py fit --help lists every option"),
+    ("fit --config {tiny} --trainer null", "Unable to load config ... ; python train.py fit --help lists every option"),
+    ("fit --config none.yaml", "command line: no model; give --config FILE; runnable ones are in configs/exp"),
     ("fit --config {tiny} --limit 3", "command line: no key 'limit'; "),
     ("test --config {tiny}", "best.ckpt: no checkpoint of this run; run `python train.py fit` with the same words"),
     ("test --config {tiny} --ckpt_path c", "c: no such checkpoint; mend --ckpt_path"),
