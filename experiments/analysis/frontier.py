@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LIMITS = (5.0, 10.0, 20.0, 50.0, 120.0)
 # The limit that the question is about.
 LOW = 20.0
+LEVEL = 0.05
 HEADS = ("design", "reads", "GMACs", "params M", "SROCC", "sd", "PLCC", "sd", "score", "low", "high")
 LIMIT_HEADS = ("under", "designs", "best", "GMACs", "its score", "chosen blind", "change", "low", "high", "p (Holm)")
 READING = (
@@ -129,13 +130,13 @@ def _under(
     clips: "Clips",
     bootstrap: "ContentBootstrap",
 ) -> list[list[Any]]:
-    """A row for each limit, with the step from the limit before where it lets in more designs."""
+    """A row for each limit, with the step from the limit before where another design was chosen."""
     from experiments.analysis.frontier_judge import chosen_blind, judge, step
     from experiments.comparison.statistics import holm
 
     rows: list[list[Any]] = []
     steps: dict[int, Step] = {}
-    before, count = None, 0
+    before = None
     for limit in limits:
         inside = [place for place, design in enumerate(found) if design.gmacs < limit]
         rows.append([f"{limit:g}", len(inside), *[None] * 4])
@@ -144,9 +145,9 @@ def _under(
         blind = judge(chosen_blind([judged[place] for place in inside], clips), bootstrap)
         top = max(inside, key=lambda place: judged[place].score.mean)
         rows[-1][2:] = [found[top].name, found[top].gmacs, judged[top].score.mean, blind.score.mean]
-        if before is not None and len(inside) > count:
+        if before is not None and (blind.predictions != before.predictions).any():
             steps[len(rows) - 1] = step(blind, before)
-        before, count = blind, len(inside)
+        before = blind
     fixed = dict(zip(steps, holm([made.p for made in steps.values()]), strict=True))
     for place, row in enumerate(rows):
         made = steps.get(place)
@@ -178,15 +179,26 @@ def _answer(
     if not cheap or len(cheap) == len(found):
         where = "under" if cheap else "over"
         return [f"All designs are {where} {LOW:g} GMACs, so nothing is said of what lies beyond."]
-    made = step(*(judge(chosen_blind(group, clips), bootstrap) for group in (judged, cheap)))
-    report.figures |= {"gain_beyond_20": made.value, "p_beyond_20": made.p}
+    dear = [place for place, design in enumerate(found) if design.gmacs >= LOW]
+    top = max(dear, key=lambda place: judged[place].score.mean)
+    best = max(range(len(cheap)), key=lambda place: cheap[place].score.mean)
+    direct = step(judged[top], cheap[best])
+    report.figures |= {"gain_beyond_20": direct.value, "p_beyond_20": direct.p}
+    said = (
+        f"The best of {len(dear)} designs beyond {LOW:g} GMACs, {found[top].name} with {found[top].gmacs:.1f}, against "
+        f"the best of {len(cheap)} under it, {found[best].name} with {found[best].gmacs:.1f}: {_told(direct)}."
+    )
+    blind, within = (judge(chosen_blind(group, clips), bootstrap) for group in (judged, cheap))
+    chosen = "No fold chose a design beyond it blind."
+    if (blind.predictions != within.predictions).any():
+        chosen = f"Chosen blind, all against those under it: {_told(step(blind, within))}."
+    return [said, chosen, "That is this data and this trunk, and no challenge's score."]
+
+
+def _told(made: "Step") -> str:
     reach = f"{made.interval[0]:+.4f} to {made.interval[1]:+.4f}" if made.interval else "unknown"
-    shown = "a gain is shown" if made.p < 0.05 and made.value > 0 else "no gain is shown"
-    dearest = max(design.gmacs for design in found)
-    return [
-        f"Beyond {LOW:g} GMACs {shown}: designs of up to {dearest:.1f} GMACs change the score by {made.value:+.4f} "
-        f"(95 % {reach}, p {made.p:.3f}), chosen blind. That is this data and this trunk, and no challenge's score."
-    ]
+    shown = "no difference shown" if made.p >= LEVEL else "better" if made.value > 0 else "worse"
+    return f"{made.value:+.4f} (95 % {reach}, p {made.p:.3f}), {shown}"
 
 
 def _band(cost: float, limits: Sequence[float]) -> str:

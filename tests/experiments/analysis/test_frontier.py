@@ -13,7 +13,7 @@ from datamodules.video.samplers import Uniform
 from datamodules.video.timeline import Timeline
 from datamodules.video.views.key_frames import KeyFrames
 from experiments.__main__ import main
-from experiments.analysis import frontier_heads
+from experiments.analysis import frontier, frontier_heads
 from experiments.analysis.frontier_heads import Clips
 from experiments.analysis.frontier_judge import chosen_blind, front, judge, step
 from experiments.budget import figures
@@ -78,6 +78,7 @@ def test_the_best_design_is_found_and_its_cost_is_that_of_the_whole_network(
     }))  # fmt: skip
     cost = figures(recipe)["gmacs"]
     limit = f"{0.6 * cost:.5f}"
+    monkeypatch.setattr(frontier, "LOW", float(limit))
     assert analyse(tmp_path, "--seeds", 1, "--limits", limit, 20, "--recipes", recipe) == 0
     said = capsys.readouterr().out
     rows = {row[0]: row for row in map(lambda line: line.split(","), (tmp_path / "out/designs.csv").open())}
@@ -90,8 +91,10 @@ def test_the_best_design_is_found_and_its_cost_is_that_of_the_whole_network(
     assert score["middle/1"] > score["middle/3"] + 0.03
     told = json.loads((tmp_path / "out/figures.json").read_text())
     assert told["best_under_20"] == "told/3" and told[f"best_under_{float(limit):g}"] == "told/1"
-    assert told["designs_under_20"] == 4
-    assert "Too few seeds (1)" in said and "| deployed | " in said and "nothing is said of what lies beyond" in said
+    assert told["designs_under_20"] == 1
+    assert "Too few seeds (1)" in said and "| deployed | " in said
+    assert "The best of 3 designs beyond" in said and "against the best of 1 under it, told/1" in said
+    assert told["gain_beyond_20"] == pytest.approx(score["told/3"] - score["told/1"])
     assert (tmp_path / "out/frontier.png").stat().st_size > 10_000
 
 
