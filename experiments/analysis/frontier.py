@@ -192,7 +192,8 @@ def _answer(
     chosen = "No fold chose a design beyond it blind."
     if (blind.predictions != within.predictions).any():
         chosen = f"Chosen blind, all against those under it: {_told(step(blind, within))}."
-    return [said, chosen, "That is this data and this trunk, and no challenge's score."]
+    side = "Both were the best on these very clips, which favours the side with more designs."
+    return [said, chosen, f"{side} That is this data and this trunk, and no challenge's score."]
 
 
 def _told(made: "Step") -> str:
