@@ -1,7 +1,11 @@
 """Views, branches and loss terms of a layer: those it does not mention stay as the layers below have them."""
 
 import copy
+import importlib
+import inspect
 from typing import Any
+
+from runtime.trusted_classes import OURS
 
 # Dicts of parts by name. The parser replaces a dict as a whole, so that a layer which changes one view would lose all
 # others without a word.
@@ -28,8 +32,42 @@ def completed(layer: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
                 if part is not None
             }
         else:
-            result[key] = completed(value, under)
+            result[key] = completed(_told_again(value, under), under)
     return result
+
+
+def _told_again(value: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
+    """A layer that exchanges a class of ours, with the arguments below that the new class takes too.
+
+    The parser keeps them itself, but drops in silence what it cannot check yet: whatever holds a ``${...}``.
+    """
+    path, below = value.get("class_path"), under.get("init_args")
+    if path in (None, under.get("class_path")) or not isinstance(below, dict) or "${" not in str(below):
+        return value
+    kept = {name: argument for name, argument in below.items() if name in _arguments(str(path))}
+    if not kept:
+        return value
+    given = value.get("init_args")
+    return {**value, "init_args": merged(kept, completed(given, below)) if isinstance(given, dict) else kept}
+
+
+def _arguments(class_path: str) -> set[str]:
+    """Names of what a class of this project is built from; none where the parser is to say what is wrong."""
+    module, _, name = class_path.rpartition(".")
+    if module.partition(".")[0] not in OURS:
+        return set()
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        return set()
+    names: set[str] = set()
+    for each in inspect.getmro(found) if inspect.isclass(found) else ():
+        if "__init__" in vars(each):
+            parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+            names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+                break
+    return names - {"self"}
 
 
 def merged(below: dict[str, Any], layer: dict[str, Any], in_part: bool = False) -> dict[str, Any]:

@@ -153,3 +153,26 @@ def test_parts_stay_known_where_the_class_that_holds_them_is_exchanged(tmp_path:
     )
     last = yaml.safe_load(expand(["--config", str(tmp_path / "top.yaml")])[-1])
     assert last["model"]["init_args"]["loss"]["init_args"]["terms"] == {"mse": {"weight": 2}, "srcc": {"weight": 3}}
+
+
+def test_arguments_with_a_place_to_fill_outlast_an_exchange_of_the_class(tmp_path: Path) -> None:
+    student, teacher = "lightning_modules.vqa_student.VQAStudent", "lightning_modules.vqa_teacher.VQATeacher"
+    head = "head: {class_path: models.vqa.heads.MLPHead}"
+    branch = "branches: {experts: {init_args: {experts: '${data.rows}'}}}"
+    (tmp_path / "low.yaml").write_text(
+        f"model: {{class_path: {student}, init_args: {{network: {{init_args: {{{head}}}}}, pool_weight: 2}}}}\n"
+    )
+    (tmp_path / "high.yaml").write_text(
+        f"base: low.yaml\nmodel: {{class_path: {teacher}, init_args: {{network: {{init_args: {{{branch}}}}}}}}}\n"
+    )
+    (tmp_path / "top.yaml").write_text(
+        f"base: high.yaml\nmodel: {{class_path: {student}, init_args: {{head_lr: 3.0}}}}\n"
+    )
+    last = yaml.safe_load(expand(["--config", str(tmp_path / "top.yaml")])[-1])["model"]
+    assert last["class_path"] == student and last["init_args"]["head_lr"] == 3.0
+    network = last["init_args"]["network"]["init_args"]
+    assert network == {**yaml.safe_load(f"{{{head}}}"), **yaml.safe_load(f"{{{branch}}}")}
+    # What the class in between does not take stays behind as the parser would leave it.
+    (tmp_path / "other.yaml").write_text("base: high.yaml\nmodel: {class_path: elsewhere.Model}\n")
+    last = yaml.safe_load(Path(expand(["--config", str(tmp_path / "other.yaml")])[-1]).read_text())["model"]
+    assert last == {"class_path": "elsewhere.Model"}
