@@ -27,7 +27,7 @@ def cautions(groups: Mapping[str, Sequence[Run]], split: str, baseline: str, row
     ):
         if len(values := _values(every, what)) > 1:
             said.append(f"{told} ({_listed(values)}).")
-    if open_runs := [run for run in every if run.status.get("state", "unknown") != "finished"]:
+    if open_runs := [run for run in every if run.was_fitted and run.status.get("state", "unknown") != "finished"]:
         states = ", ".join(f"{_called(run)} {run.status.get('state', 'unknown')}" for run in open_runs)
         said.append(f"Not all runs are finished: {states}.")
     if missing := [run for run in every if run.score(split) is None]:

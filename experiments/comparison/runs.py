@@ -70,6 +70,11 @@ class Run:
         flat = flatten(nested) if isinstance(nested, dict) else {}
         return {key: value for key, value in flat.items() if not _is_under(key, NO_DIFFERENCE)}
 
+    @property
+    def was_fitted(self) -> bool:
+        """Whether a fit left anything here; a blend has nothing to train, and only its test does."""
+        return bool(self.status or self.config)
+
     def score(self, split: str) -> float | None:
         """Score of a split, as the summary says it."""
         scores = self.summary.get(split)

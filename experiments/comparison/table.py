@@ -115,8 +115,8 @@ def _baseline(names: list[str], asked: str | None) -> str:
 
 
 def _different(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Keys that are not the same in all."""
-    absent = object()
+    """Keys that are not the same in all; a run of which no configuration is known says nothing."""
+    absent, configs = object(), {name: config for name, config in configs.items() if config}
     keys = sorted({key for config in configs.values() for key in config})
     return [key for key in keys if len({repr(config.get(key, absent)) for config in configs.values()}) > 1]
 
