@@ -96,11 +96,13 @@ def _storage(folder: Path, url: str | None) -> Any:
 
 def _is_sound(trial: Any) -> bool:
     """Whether a trial holds what a sweep puts into it, and nothing that would lead elsewhere."""
-    told = trial.user_attrs
+    told, own = trial.user_attrs, trial.system_attrs
     numbers = [*(trial.values or ()), *trial.intermediate_values.values(), told.get(TAKES_UP, 0)]
     return (
         all(isinstance(number, int | float) for number in numbers)
         and isinstance(told.get(VALUES, {}), dict)
+        and isinstance(own, dict)
+        and isinstance(own.get("fixed_params", {}), dict)
         and all(isinstance(told.get(name, ""), str) for name in (HOST, REASON))
         and NAME.fullmatch(str(told.get(VARIANT, "x"))) is not None
         and re.fullmatch(r"\d+ \d+", str(told.get(PROCESS) or "1 1")) is not None

@@ -63,7 +63,7 @@ def test_two_ranks_write_the_candidates_of_one_and_a_fusion_of_them_scores_the_s
     assert written(one) == written(two) and len(written(one)) == 14
     blend = ("--config", ROOT / "configs/ablation/fusion_blend.yaml", "--config", "fusion.yaml")
     runs = [pictured / f"runs/nafusion/of{world}-seed0" for world in (1, 2)]
-    for command in ("validate", "test", "predict"):
+    for command in ("test", "predict"):
         words = [(command, *blend, "--data.init_args.roots", f"[by{n}]", "--run.variant", f"of{n}") for n in (1, 2)]
         alone(*words[0], cwd=pictured)
         typed(*words[1], "--trainer.devices", 2, cwd=pictured)
