@@ -46,7 +46,9 @@ def open_study(sweep: SweepFile, space: Space, folder: Path, url: str | None, se
             raise _damaged(folder / JOURNAL, told) from None
         what = f"the database cannot be used ({without_password(told, url)})"
         raise UserError(what, where="--storage", mend="mend the URL, or install its driver") from None
-    if odd := [trial.number for trial in study.get_trials(deepcopy=False) if not _is_sound(trial)]:
+    if odd := [
+        trial.number for trial in study.get_trials(deepcopy=False) if not _is_sound(trial, len(sweep.objectives))
+    ]:
         raise _damaged(folder / JOURNAL if url is None else "--storage", f"trial {odd[0]} holds odd values")
     known = study.user_attrs.get("sweep")
     if known is None:
@@ -94,12 +96,13 @@ def _storage(folder: Path, url: str | None) -> Any:
     return optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
 
 
-def _is_sound(trial: Any) -> bool:
+def _is_sound(trial: Any, objectives: int) -> bool:
     """Whether a trial holds what a sweep puts into it, and nothing that would lead elsewhere."""
     told, own = trial.user_attrs, trial.system_attrs
     numbers = [*(trial.values or ()), *trial.intermediate_values.values(), told.get(TAKES_UP, 0)]
     return (
         all(isinstance(number, int | float) for number in numbers)
+        and (trial.state.name != "COMPLETE" or len(trial.values or ()) == objectives)
         and isinstance(told.get(VALUES, {}), dict)
         and isinstance(own, dict)
         and isinstance(own.get("fixed_params", {}), dict)
