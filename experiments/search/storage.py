@@ -99,12 +99,13 @@ def _storage(folder: Path, url: str | None) -> Any:
 def _is_sound(trial: Any, objectives: int) -> bool:
     """Whether a trial holds what a sweep puts into it, and nothing that would lead elsewhere."""
     told, own = trial.user_attrs, trial.system_attrs
+    if not all(isinstance(each, dict) for each in (told, own, trial.intermediate_values, trial.params)):
+        return False
     numbers = [*(trial.values or ()), *trial.intermediate_values.values(), told.get(TAKES_UP, 0)]
     return (
         all(isinstance(number, int | float) for number in numbers)
         and (trial.state.name != "COMPLETE" or len(trial.values or ()) == objectives)
         and isinstance(told.get(VALUES, {}), dict)
-        and isinstance(own, dict)
         and isinstance(own.get("fixed_params", {}), dict)
         and all(isinstance(told.get(name, ""), str) for name in (HOST, REASON))
         and NAME.fullmatch(str(told.get(VARIANT, "x"))) is not None
