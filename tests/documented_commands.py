@@ -3,12 +3,11 @@
 import os
 import re
 import resource
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from tests.command import ROOT, environment
+from tests.command import ROOT, environment, tracked_copy
 
 FENCE = re.compile(r"^```(sh(?: gpu| prove)?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # `.ci/run` itself types these; a test that did would run itself.
@@ -73,14 +72,7 @@ def parts() -> dict[str, list[str]]:
 
 def run_part(part: str, folder: Path) -> None:
     """Type the commands of a part in a fresh copy of the tracked files; print those that took longest."""
-    copy = folder / "clone"
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    for name in filter(None, tracked.split("\0")):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, copy / name)
-    (copy / ".venv").symlink_to(ROOT / ".venv")
-    for name in ("pyproject.toml", "constraints.txt", "weight-packages.txt"):
-        os.utime(copy / name, (0, 0))  # the environment stands already
+    copy = tracked_copy(folder / "clone")
     path = f"{copy / '.venv/bin'}:{os.environ['PATH']}"
     # One thread each, since the parts run side by side.
     env = {key: value for key, value in environment(PATH=path).items() if key != "PYTHONPATH"}
